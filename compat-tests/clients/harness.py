@@ -87,3 +87,14 @@ def eventually(body, seconds=20, what="condition"):
         if time.monotonic() > end:
             raise AssertionError(f"{what} not reached within {seconds} s; last: {shorten(value)}")
         time.sleep(0.1)
+
+
+def soon_equal(body, expected, what="value", seconds=10):
+    """Waits until `body()` gives `expected`: a broker may answer an admin request before the
+    change has reached everything that reads it.
+    """
+    end = time.monotonic() + seconds
+    while (actual := body()) != expected:
+        if time.monotonic() > end:
+            equal(actual, expected, what)
+        time.sleep(0.05)

@@ -35,7 +35,10 @@ def produce(topic, lines, *arguments):
 
 def consume(topic, *arguments):
     """Everything in the topic, as kcat's JSON objects."""
-    out, _ = kcat("-C", "-q", "-t", topic, "-o", "beginning", "-e", "-J", *arguments)
+    out, _ = kcat(
+        *["-C", "-q", "-t", topic, "-o", "beginning", "-e", "-J", "-X", "fetch.wait.max.ms=50"],
+        *arguments,
+    )
     return [json.loads(line) for line in out.splitlines()]
 
 
