@@ -1,1 +1,25 @@
-//! Stub.
+//! Kafka bytes to values and back, without ever waiting: frames, headers, messages, record batches.
+//!
+//! Invariant: no input panics, and none allocates more than the bytes that arrived warrant.
+
+#![deny(clippy::indexing_slicing)]
+
+pub mod batch;
+mod compression;
+pub mod error_code;
+pub mod ids;
+pub mod records;
+mod varint;
+
+pub use kafka_protocol::messages;
+pub use kafka_protocol::protocol::{
+    Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange,
+};
+
+pub use batch::{
+    Attributes, BatchError, BatchHeader, Compression, HEADER_SIZE, Producer, RecordBatch,
+    TimestampType,
+};
+pub use error_code::{ErrorCode, code_of};
+pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+pub use records::{BatchBuilder, Header, Record, RecordRules, RecordSummary, control, validate};

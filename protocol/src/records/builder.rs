@@ -1,0 +1,184 @@
+//! Builds a batch record by record.
+//!
+//! Invariant: what is built passes `validate`, unless it holds no record.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Header;
+use crate::batch::{
+    Attributes, Compression, HEADER_SIZE, LOG_OVERHEAD, MAGIC, Producer, RecordBatch,
+    TimestampType, crc_of,
+};
+use crate::compression::compress;
+use crate::ids::{LeaderEpoch, Offset, Timestamp};
+use crate::varint::{size_of_int, write_int, write_long};
+
+/// A batch that is being written.
+///
+/// Offsets follow each other from the base offset; timestamps may come in any order.
+#[derive(Clone, Debug)]
+pub struct BatchBuilder {
+    base_offset: Offset,
+    leader_epoch: LeaderEpoch,
+    attributes: Attributes,
+    compression: Compression,
+    producer: Option<Producer>,
+    base_timestamp: Option<Timestamp>,
+    max_timestamp: Timestamp,
+    record_count: i32,
+    records: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl BatchBuilder {
+    pub fn new(base_offset: Offset) -> Self {
+        BatchBuilder {
+            base_offset,
+            leader_epoch: LeaderEpoch::NONE,
+            attributes: Attributes::default(),
+            compression: Compression::None,
+            producer: None,
+            base_timestamp: None,
+            max_timestamp: Timestamp::NONE,
+            record_count: 0,
+            records: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self.attributes = self.attributes.with_compression(compression);
+        self
+    }
+
+    pub fn timestamp_type(mut self, timestamp_type: TimestampType) -> Self {
+        self.attributes = self.attributes.with_timestamp_type(timestamp_type);
+        self
+    }
+
+    pub fn producer(mut self, producer: Producer) -> Self {
+        self.producer = Some(producer);
+        self
+    }
+
+    pub fn transactional(mut self) -> Self {
+        self.attributes = self.attributes.with_transactional();
+        self
+    }
+
+    pub fn control(mut self) -> Self {
+        self.attributes = self.attributes.with_control();
+        self
+    }
+
+    pub fn leader_epoch(mut self, leader_epoch: LeaderEpoch) -> Self {
+        self.leader_epoch = leader_epoch;
+        self
+    }
+
+    /// Adds one record behind those that are there.
+    ///
+    /// # Panics
+    /// When a length or a count does not fit into 32 bits: callers bound what they write.
+    pub fn push(
+        &mut self,
+        timestamp: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+    ) {
+        let base_timestamp = *self.base_timestamp.get_or_insert(timestamp);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        let body = &mut self.body;
+        body.clear();
+        body.put_i8(0); // Attributes: a record has none.
+        write_long(body, timestamp.0.wrapping_sub(base_timestamp.0));
+        write_int(body, self.record_count);
+        write_nullable(body, key);
+        write_nullable(body, value);
+        write_int(body, length_of(headers.len()));
+        for header in headers {
+            write_nullable(body, Some(&header.key));
+            write_nullable(body, header.value.as_deref());
+        }
+        write_int(&mut self.records, length_of(self.body.len()));
+        self.records.extend_from_slice(&self.body);
+        self.record_count = self
+            .record_count
+            .checked_add(1)
+            .expect("a batch holds 2^31 records");
+    }
+
+    pub fn record_count(&self) -> i32 {
+        self.record_count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.record_count == 0
+    }
+
+    /// The size that the batch has now, before compression.
+    pub fn size_in_bytes(&self) -> usize {
+        HEADER_SIZE + self.records.len()
+    }
+
+    /// At most so much longer a batch gets by one record without headers, before compression.
+    pub fn size_of_record(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
+        const FIXED_MAX: usize = 1 + 10 + 5 + 5;
+        let of = |field: Option<&[u8]>| {
+            field.map_or(1, |bytes| size_of_int(length_of(bytes.len())) + bytes.len())
+        };
+        let body = FIXED_MAX + of(key) + of(value);
+        size_of_int(length_of(body)) + body
+    }
+
+    /// # Panics
+    /// When the batch does not fit into 2^31 bytes: callers bound what they write.
+    pub fn build(self) -> RecordBatch {
+        let mut compressed = Vec::new();
+        let records = if self.compression == Compression::None {
+            self.records
+        } else {
+            compress(self.compression, &self.records, &mut compressed);
+            compressed
+        };
+        let mut batch = BytesMut::with_capacity(HEADER_SIZE + records.len());
+        batch.put_i64(self.base_offset.0);
+        batch.put_i32(length_of(HEADER_SIZE - LOG_OVERHEAD + records.len()));
+        batch.put_i32(self.leader_epoch.0);
+        batch.put_i8(MAGIC);
+        batch.put_u32(0); // The CRC follows.
+        batch.put_i16(self.attributes.0);
+        batch.put_i32((self.record_count - 1).max(0));
+        batch.put_i64(self.base_timestamp.unwrap_or(Timestamp::NONE).0);
+        batch.put_i64(self.max_timestamp.0);
+        batch.put_i64(self.producer.map_or(-1, |producer| producer.id.0));
+        batch.put_i16(self.producer.map_or(-1, |producer| producer.epoch.0));
+        batch.put_i32(self.producer.map_or(-1, |producer| producer.base_sequence));
+        batch.put_i32(self.record_count);
+        let header = batch
+            .first_chunk_mut::<HEADER_SIZE>()
+            .expect("it was just written");
+        let crc = crc_of(header, &records);
+        header[17..21].copy_from_slice(&crc.to_be_bytes());
+        batch.extend_from_slice(&records);
+        let mut bytes: Bytes = batch.freeze();
+        let built = RecordBatch::split_first(&mut bytes).ok().flatten();
+        built.expect("a batch that was just built can be read")
+    }
+}
+
+fn length_of(length: usize) -> i32 {
+    i32::try_from(length).expect("lengths in a batch are bounded by its writer")
+}
+
+fn write_nullable(target: &mut Vec<u8>, field: Option<&[u8]>) {
+    match field {
+        None => write_int(target, -1),
+        Some(bytes) => {
+            write_int(target, length_of(bytes.len()));
+            target.extend_from_slice(bytes);
+        }
+    }
+}

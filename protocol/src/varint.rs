@@ -1,0 +1,128 @@
+//! Kafka's variable-length integers, read from slices and written to vectors.
+//!
+//! Invariant: reading never takes more than 5 bytes (32 bits) or 10 bytes (64 bits), and, as upstream
+//! does, drops bits of the last byte that have no place in the number.
+
+use bytes::BufMut;
+
+/// Where bytes come from, one at a time. `E` is what the reader says when there are none left.
+pub(crate) trait ByteSource {
+    type Error;
+
+    fn next_byte(&mut self) -> Result<u8, Self::Error>;
+
+    /// What to say of a number that goes on for too many bytes.
+    fn too_long(&self) -> Self::Error;
+}
+
+pub(crate) fn read_unsigned<S: ByteSource>(source: &mut S) -> Result<u32, S::Error> {
+    let mut value = 0u32;
+    for shift in [0, 7, 14, 21, 28] {
+        let byte = source.next_byte()?;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(source.too_long())
+}
+
+pub(crate) fn read_unsigned_long<S: ByteSource>(source: &mut S) -> Result<u64, S::Error> {
+    let mut value = 0u64;
+    for shift in [0, 7, 14, 21, 28, 35, 42, 49, 56, 63] {
+        let byte = source.next_byte()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(source.too_long())
+}
+
+pub(crate) fn read_int<S: ByteSource>(source: &mut S) -> Result<i32, S::Error> {
+    let zigzag = read_unsigned(source)?;
+    Ok((zigzag >> 1) as i32 ^ -((zigzag & 1) as i32))
+}
+
+pub(crate) fn read_long<S: ByteSource>(source: &mut S) -> Result<i64, S::Error> {
+    let zigzag = read_unsigned_long(source)?;
+    Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+}
+
+pub(crate) fn write_unsigned(target: &mut impl BufMut, mut value: u32) {
+    while value >= 0x80 {
+        target.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    target.put_u8(value as u8);
+}
+
+pub(crate) fn write_int(target: &mut impl BufMut, value: i32) {
+    write_unsigned(target, ((value << 1) ^ (value >> 31)) as u32);
+}
+
+pub(crate) fn write_long(target: &mut impl BufMut, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    while zigzag >= 0x80 {
+        target.put_u8(zigzag as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    target.put_u8(zigzag as u8);
+}
+
+pub(crate) fn size_of_unsigned(value: u32) -> usize {
+    // 1 for 0..2^7, one more for each further 7 bits.
+    (38 - (value | 1).leading_zeros() as usize) / 7
+}
+
+pub(crate) fn size_of_int(value: i32) -> usize {
+    size_of_unsigned(((value << 1) ^ (value >> 31)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Slice<'a>(&'a [u8]);
+
+    impl ByteSource for Slice<'_> {
+        type Error = &'static str;
+
+        fn next_byte(&mut self) -> Result<u8, Self::Error> {
+            let (&first, rest) = self.0.split_first().ok_or("end")?;
+            self.0 = rest;
+            Ok(first)
+        }
+
+        fn too_long(&self) -> Self::Error {
+            "too long"
+        }
+    }
+
+    #[test]
+    fn every_number_comes_back_and_takes_the_size_we_say() {
+        let longs =
+            (0..64).flat_map(|bit| [1i64 << bit, -(1i64 << (bit % 63)), (1i64 << (bit % 63)) - 1]);
+        for long in longs.chain([0, i64::MAX, i64::MIN]) {
+            let mut bytes = Vec::new();
+            write_long(&mut bytes, long);
+            assert_eq!(read_long(&mut Slice(&bytes)), Ok(long));
+            let int = long as i32;
+            bytes.clear();
+            write_int(&mut bytes, int);
+            assert_eq!(read_int(&mut Slice(&bytes)), Ok(int));
+            assert_eq!(bytes.len(), size_of_int(int), "{int}");
+            bytes.clear();
+            write_unsigned(&mut bytes, int as u32);
+            assert_eq!(read_unsigned(&mut Slice(&bytes)), Ok(int as u32));
+            assert_eq!(bytes.len(), size_of_unsigned(int as u32), "{int}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_never_ends_is_refused() {
+        assert_eq!(read_unsigned(&mut Slice(&[0x80; 9])), Err("too long"));
+        assert_eq!(read_unsigned_long(&mut Slice(&[0x80; 19])), Err("too long"));
+        assert_eq!(read_unsigned(&mut Slice(&[0x80; 4])), Err("end"));
+    }
+}
