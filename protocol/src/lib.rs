@@ -6,9 +6,15 @@
 
 pub mod batch;
 mod compression;
+pub mod error;
 pub mod error_code;
+pub mod frame;
+mod generated;
+pub mod guard;
+pub mod header;
 pub mod ids;
 pub mod records;
+pub mod schema;
 mod varint;
 
 pub use kafka_protocol::messages;
@@ -20,6 +26,12 @@ pub use batch::{
     Attributes, BatchError, BatchHeader, Compression, HEADER_SIZE, Producer, RecordBatch,
     TimestampType,
 };
+pub use error::ProtocolError;
 pub use error_code::{ErrorCode, code_of};
+pub use frame::FrameCodec;
+pub use guard::{check_request, decode_request};
+pub use header::{
+    RequestFrame, decode_request_header, peek_key_and_version, response_header_version,
+};
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 pub use records::{BatchBuilder, Header, Record, RecordRules, RecordSummary, control, validate};

@@ -1,0 +1,70 @@
+//! What can be wrong with a frame.
+//!
+//! Invariant: a `ProtocolError` means that the bytes cannot be a request; upstream closes the
+//! connection then.
+
+use crate::error_code::ErrorCode;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    #[error("frame size {size} is not between 0 and {max}")]
+    FrameSize { size: i32, max: i32 },
+    #[error("the request header is cut off")]
+    HeaderCutOff,
+    #[error("there is no API with key {0}")]
+    UnknownApiKey(i16),
+    #[error("API {api_key} has no version {api_version}")]
+    UnsupportedVersion { api_key: i16, api_version: i16 },
+    #[error("{field} is cut off")]
+    CutOff { field: &'static str },
+    #[error("{field} claims {count} elements, there are {left} bytes")]
+    Count {
+        field: &'static str,
+        count: u32,
+        left: usize,
+    },
+    #[error("{field} claims {length} bytes, there are {left}")]
+    Length {
+        field: &'static str,
+        length: u32,
+        left: usize,
+    },
+    #[error("{field} has a negative length")]
+    NegativeLength { field: &'static str },
+    #[error("{field} is null")]
+    Null { field: &'static str },
+    #[error("{field} is not UTF-8")]
+    NotUtf8 { field: &'static str },
+    #[error("a number in {field} takes too many bytes")]
+    NumberTooLong { field: &'static str },
+    #[error("{field} would take more memory than {max} bytes")]
+    TooLarge { field: &'static str, max: usize },
+    #[error("the request cannot be decoded: {0}")]
+    Undecodable(String),
+}
+
+impl From<&ProtocolError> for ErrorCode {
+    fn from(error: &ProtocolError) -> Self {
+        match error {
+            ProtocolError::UnsupportedVersion { .. } => ErrorCode::UnsupportedVersion,
+            ProtocolError::FrameSize { .. }
+            | ProtocolError::HeaderCutOff
+            | ProtocolError::UnknownApiKey(_)
+            | ProtocolError::CutOff { .. }
+            | ProtocolError::Count { .. }
+            | ProtocolError::Length { .. }
+            | ProtocolError::NegativeLength { .. }
+            | ProtocolError::Null { .. }
+            | ProtocolError::NotUtf8 { .. }
+            | ProtocolError::NumberTooLong { .. }
+            | ProtocolError::TooLarge { .. }
+            | ProtocolError::Undecodable(_) => ErrorCode::InvalidRequest,
+        }
+    }
+}
+
+impl From<ProtocolError> for ErrorCode {
+    fn from(error: ProtocolError) -> Self {
+        ErrorCode::from(&error)
+    }
+}
