@@ -1,0 +1,162 @@
+//! Two answers, field by field. A difference is listed (`differences.json` names the case, the
+//! field, both values, and the sentence that wants it), a matter of wording (the text of an error
+//! message, counted but not failed), or open.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::path::matches;
+
+const DIFFERENCES: &str = include_str!("../differences.json");
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    pub place: String,
+    pub upstream: Value,
+    pub ours: Value,
+    pub standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    Open,
+    Listed,
+    Wording,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// `API case`, with `*` for anything.
+    case: String,
+    place: String,
+    /// Both are compared when they are given.
+    upstream: Option<Value>,
+    ours: Option<Value>,
+    /// The sentence that wants the difference.
+    #[serde(rename = "why")]
+    _why: String,
+}
+
+pub struct Listed {
+    entries: Vec<Entry>,
+}
+
+impl Listed {
+    pub fn load() -> Result<Self> {
+        Ok(Self {
+            entries: serde_json::from_str(DIFFERENCES).context("differences.json")?,
+        })
+    }
+
+    fn covers(&self, case: &str, place: &str, upstream: &Value, ours: &Value) -> bool {
+        self.entries.iter().any(|entry| {
+            matches(&entry.case, case)
+                && matches(&entry.place, place)
+                && entry
+                    .upstream
+                    .as_ref()
+                    .is_none_or(|wanted| wanted == upstream)
+                && entry.ours.as_ref().is_none_or(|wanted| wanted == ours)
+        })
+    }
+}
+
+/// All differences between two answers to the case (`API case`).
+pub fn compare(case: &str, upstream: &Value, ours: &Value, listed: &Listed) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk("", upstream, ours, &mut found);
+    for difference in &mut found {
+        let Difference {
+            place,
+            upstream,
+            ours,
+            ..
+        } = &*difference;
+        if listed.covers(case, place, upstream, ours) {
+            difference.standing = Standing::Listed;
+        }
+    }
+    found
+}
+
+fn walk(place: &str, upstream: &Value, ours: &Value, found: &mut Vec<Difference>) {
+    match (upstream, ours) {
+        (Value::Object(left), Value::Object(right)) => {
+            for (name, value) in left {
+                let inner = format!("{place}.{name}");
+                walk(
+                    &inner,
+                    value,
+                    right.get(name).unwrap_or(&Value::Null),
+                    found,
+                );
+            }
+            for (name, value) in right.iter().filter(|(name, _)| !left.contains_key(*name)) {
+                note(&format!("{place}.{name}"), &Value::Null, value, found);
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (index, (left, right)) in left.iter().zip(right).enumerate() {
+                walk(&format!("{place}[{index}]"), left, right, found);
+            }
+        }
+        _ if upstream == ours => {}
+        _ => note(place, upstream, ours, found),
+    }
+}
+
+fn note(place: &str, upstream: &Value, ours: &Value, found: &mut Vec<Difference>) {
+    let texts = upstream.is_string() && ours.is_string();
+    let wording = texts && place.ends_with("ErrorMessage");
+    found.push(Difference {
+        place: place.to_owned(),
+        upstream: upstream.clone(),
+        ours: ours.clone(),
+        standing: if wording {
+            Standing::Wording
+        } else {
+            Standing::Open
+        },
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_strict_and_wording_is_not() {
+        let listed = Listed {
+            entries: Vec::new(),
+        };
+        let upstream = json!([{ "ErrorCode": 3, "ErrorMessage": "Gone." }]);
+        let ours = json!([{ "ErrorCode": 0, "ErrorMessage": "gone" }]);
+        let found = compare("Metadata x v0", &upstream, &ours, &listed);
+        let standings: Vec<Standing> = found.iter().map(|found| found.standing).collect();
+        assert_eq!(standings, [Standing::Open, Standing::Wording]);
+        let silent = json!([{ "ErrorCode": 3, "ErrorMessage": null }]);
+        let found = compare("Metadata x v0", &upstream, &silent, &listed);
+        assert_eq!(found[0].standing, Standing::Open);
+    }
+
+    #[test]
+    fn a_listed_difference_stands_only_where_its_pattern_and_values_match() {
+        let listed = Listed {
+            entries: vec![Entry {
+                case: "Produce *".into(),
+                place: "[0]".into(),
+                upstream: Some(json!("silence")),
+                ours: Some(json!("closed")),
+                _why: String::new(),
+            }],
+        };
+        let of = |case| compare(case, &json!(["silence"]), &json!(["closed"]), &listed);
+        assert_eq!(of("Produce null v3")[0].standing, Standing::Listed);
+        assert_eq!(of("Fetch null v3")[0].standing, Standing::Open);
+    }
+}

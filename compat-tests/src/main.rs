@@ -1,0 +1,239 @@
+//! `compat-tests record | check | coverage`: the command line of the wire comparison.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use compat_tests::case;
+use compat_tests::compare::Listed;
+use compat_tests::mask::Masks;
+use compat_tests::recording::Recording;
+use compat_tests::report::Report;
+use compat_tests::run::{Answers, CaseKey, Runner, Selection};
+use compat_tests::schema::{Schemas, Versions};
+use serde_json::Value;
+
+const APIS: &str = include_str!("../apis.json");
+
+#[derive(Parser)]
+#[command(about = "Compares a broker, field by field, with what upstream Apache Kafka answers.")]
+struct Arguments {
+    /// The folder with `cases` and `recordings`.
+    #[arg(long, default_value = "compat-tests", global = true)]
+    folder: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Write down what a live upstream answers.
+    Record {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Send all cases to a live broker and compare its answers with the recordings.
+    Check {
+        #[command(flatten)]
+        target: Target,
+        /// All findings, wording included, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// How many cases with open differences are printed.
+        #[arg(long, default_value_t = 100)]
+        show: usize,
+    },
+    /// Count the recorded cases, and the error codes among them, per API and version.
+    Coverage,
+}
+
+#[derive(clap::Args)]
+struct Target {
+    #[arg(long)]
+    bootstrap: String,
+    /// Only this API.
+    #[arg(long)]
+    api: Option<String>,
+    /// Only cases of this pattern, for example `plain v3*`.
+    #[arg(long)]
+    case: Option<String>,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let folder = &arguments.folder;
+    match &arguments.verb {
+        Verb::Record { target } => record(folder, target),
+        Verb::Check { target, json, show } => check(folder, target, json.as_deref(), *show),
+        Verb::Coverage => coverage(folder),
+    }
+}
+
+fn run(folder: &Path, target: &Target, recording: &Recording) -> Result<Answers> {
+    let schemas = Schemas::load()?;
+    let advertised: BTreeMap<String, String> = serde_json::from_str(APIS).context("apis.json")?;
+    let mut ranges = BTreeMap::new();
+    let mut keys = Vec::new();
+    for (name, versions) in &advertised {
+        ranges.insert(name.clone(), Versions::parse(versions)?);
+        keys.push(schemas.api(name)?.key);
+    }
+    let masks = Masks::load(keys)?;
+    let files = case::load(&folder.join("cases"))?;
+    let silent = |key: &CaseKey| {
+        recording
+            .get(key)
+            .is_some_and(|answer| answer.to_string().contains("\"silence\""))
+    };
+    let runner = Runner {
+        address: resolve(&target.bootstrap)?,
+        schemas: &schemas,
+        masks: &masks,
+        advertised: &ranges,
+        salt: salt(),
+        silent: &silent,
+    };
+    let selection = Selection {
+        api: target.api.clone(),
+        case: target.case.clone(),
+    };
+    runner.run(&files, &selection)
+}
+
+fn resolve(bootstrap: &str) -> Result<SocketAddr> {
+    bootstrap
+        .to_socket_addrs()?
+        .next()
+        .with_context(|| format!("{bootstrap} is no address"))
+}
+
+/// Tells this run's topics and groups from those of earlier runs; always nine letters long, so
+/// that it changes no size.
+fn salt() -> String {
+    let since = std::time::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| since.as_micros());
+    let letters = (0..8).map(|place| {
+        let digit = (since / 26_u128.pow(place) % 26) as u8;
+        char::from(b'a' + digit)
+    });
+    std::iter::once('q').chain(letters).collect()
+}
+
+fn record(folder: &Path, target: &Target) -> Result<ExitCode> {
+    let path = folder.join("recordings");
+    let mut recording = Recording::load(&path)?;
+    let answers = run(folder, target, &Recording::default())?;
+    let mut failures = 0;
+    for (key, answer) in &answers {
+        match answer {
+            Ok(answer) => recording.insert(key, answer.clone()),
+            Err(error) => {
+                failures += 1;
+                println!("{} {key}: {error}", key.api);
+            }
+        }
+    }
+    if target.api.is_none() && target.case.is_none() {
+        let made: BTreeSet<(String, String)> = answers
+            .keys()
+            .map(|key| (key.api.clone(), key.to_string()))
+            .collect();
+        recording.retain(&made);
+    }
+    if failures > 0 {
+        println!("FAILED: {failures} cases could not be run; nothing is recorded");
+        return Ok(ExitCode::FAILURE);
+    }
+    if raise_floor(folder, recording.len())?.is_none() {
+        println!("FAILED: fewer cases than the floor; nothing is recorded");
+        return Ok(ExitCode::FAILURE);
+    }
+    recording.save(&path)?;
+    println!(
+        "{} cases recorded, {} in all",
+        answers.len(),
+        recording.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The new floor, or `None` where the count of cases would fall below it.
+fn raise_floor(folder: &Path, cases: usize) -> Result<Option<usize>> {
+    let path = folder.join("floor");
+    let floor: usize = std::fs::read_to_string(&path)?.trim().parse()?;
+    if cases < floor {
+        return Ok(None);
+    }
+    std::fs::write(path, format!("{cases}\n"))?;
+    Ok(Some(cases))
+}
+
+fn check(folder: &Path, target: &Target, json: Option<&Path>, show: usize) -> Result<ExitCode> {
+    let start = Instant::now();
+    let recording = Recording::load(&folder.join("recordings"))?;
+    let answers = run(folder, target, &recording)?;
+    let report = Report::new(&answers, &recording, &Listed::load()?);
+    if let Some(path) = json {
+        std::fs::write(path, serde_json::to_string_pretty(&report.findings)?)?;
+    }
+    report.print_findings(show);
+    report.print_counts();
+    let floor: usize = std::fs::read_to_string(folder.join("floor"))?
+        .trim()
+        .parse()?;
+    let cases = report.cases();
+    let whole = target.api.is_none() && target.case.is_none();
+    println!(
+        "{cases} cases, the floor is {floor}, {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    let different = report.different();
+    if whole && cases < floor {
+        println!("FAILED: fewer cases than the floor");
+        return Ok(ExitCode::FAILURE);
+    }
+    if different > 0 {
+        println!("FAILED: {different} cases differ from upstream");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn coverage(folder: &Path) -> Result<ExitCode> {
+    let recording = Recording::load(&folder.join("recordings"))?;
+    let mut counts: BTreeMap<(&str, &str), (usize, BTreeSet<i64>)> = BTreeMap::new();
+    for (api, case, answer) in recording.iter() {
+        let version = case.split(' ').nth(1).unwrap_or_default();
+        let (count, codes) = counts.entry((api, version)).or_default();
+        *count += 1;
+        error_codes(answer, codes);
+    }
+    for ((api, version), (count, codes)) in &counts {
+        let codes: Vec<String> = codes.iter().map(i64::to_string).collect();
+        println!("{api:<28}{version:>5}{count:>7}  {}", codes.join(" "));
+    }
+    println!("{} cases", recording.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn error_codes(answer: &Value, codes: &mut BTreeSet<i64>) {
+    match answer {
+        Value::Array(items) => items.iter().for_each(|item| error_codes(item, codes)),
+        Value::Object(object) => {
+            for (name, value) in object {
+                match value.as_i64() {
+                    Some(code) if name.ends_with("ErrorCode") => {
+                        codes.insert(code);
+                    }
+                    _ => error_codes(value, codes),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

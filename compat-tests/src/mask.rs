@@ -1,0 +1,210 @@
+//! What may differ between two right brokers, by rule: each rule of `masks.json` names the fields it
+//! holds for (`API.place`, `*` matches anything) and a kind; the value is checked for its shape and
+//! replaced by the kind's name. A value of the wrong shape stays as it is and so shows as a
+//! difference. Error codes have no rule.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::path::{Variables, matches};
+
+const MASKS: &str = include_str!("../masks.json");
+/// Longer texts are recorded by their beginning and their length.
+const TEXT_LENGTH_MAX: usize = 3000;
+const DAY_MS: u128 = 86_400_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    path: String,
+    kind: Kind,
+    /// For the reader.
+    #[serde(rename = "why")]
+    _why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// At least 0.
+    Natural,
+    /// Above 0.
+    Positive,
+    /// Not all zeros.
+    Uuid,
+    /// Milliseconds since 1970, within a day of now.
+    Clock,
+    /// This machine.
+    Host,
+    /// 1 to 65535.
+    Port,
+    /// Not empty.
+    Text,
+    /// An absolute path.
+    Folder,
+    /// The elements of an array, in any order.
+    Unordered,
+    /// Of an array with one element per API, the APIs that are compared (`apis.json`).
+    ComparedApis,
+}
+
+pub struct Masks {
+    rules: Vec<Rule>,
+    uuid: Regex,
+    compared_apis: Vec<i16>,
+}
+
+impl Masks {
+    pub fn load(compared_apis: Vec<i16>) -> Result<Self> {
+        Ok(Self {
+            rules: serde_json::from_str(MASKS).context("masks.json")?,
+            uuid: Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")?,
+            compared_apis,
+        })
+    }
+
+    /// Masks an answer in place; the case's own names become `$case`, `$id` and `$salt`.
+    pub(crate) fn apply(&self, api: &str, answer: &mut Value, variables: &Variables) {
+        let names = ["case", "id", "salt"].map(|name| {
+            let text = variables
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            (text.to_owned(), format!("${name}"))
+        });
+        self.walk(api, answer, &names);
+    }
+
+    fn walk(&self, place: &str, value: &mut Value, names: &[(String, String)]) {
+        match value {
+            Value::Object(object) => {
+                for (name, inner) in object.iter_mut() {
+                    self.walk(&format!("{place}.{name}"), inner, names);
+                }
+            }
+            Value::Array(items) => {
+                let inner = format!("{place}[]");
+                items
+                    .iter_mut()
+                    .for_each(|item| self.walk(&inner, item, names));
+            }
+            Value::String(text) => {
+                for (name, sign) in names.iter().filter(|(name, _)| !name.is_empty()) {
+                    *text = text.replace(name.as_str(), sign);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        if let Value::String(text) = value
+            && text.chars().count() > TEXT_LENGTH_MAX
+        {
+            let head: String = text.chars().take(80).collect();
+            *text = format!("{head}... ({} characters)", text.chars().count());
+        }
+        for rule in self.rules.iter().filter(|rule| matches(&rule.path, place)) {
+            self.mask(rule.kind, value);
+        }
+        // A UUID alone is a field with a rule of its own; inside a text (a member id, a message)
+        // it is always random.
+        if let Value::String(text) = value
+            && self
+                .uuid
+                .find(text)
+                .is_some_and(|found| found.len() < text.len())
+        {
+            *text = self.uuid.replace_all(text, "<uuid>").into_owned();
+        }
+    }
+
+    fn mask(&self, kind: Kind, value: &mut Value) {
+        let number = value.as_i64();
+        let text = value.as_str();
+        let (holds, name) = match kind {
+            Kind::Natural => (number.is_some_and(|number| number >= 0), "<natural>"),
+            Kind::Positive => (number.is_some_and(|number| number > 0), "<positive>"),
+            Kind::Uuid => {
+                let digits = |text: &str| {
+                    text.len() == 36 && text.chars().any(|digit| !"0-".contains(digit))
+                };
+                (text.is_some_and(digits), "<uuid>")
+            }
+            Kind::Clock => (number.is_some_and(is_now), "<clock>"),
+            Kind::Host => {
+                let hosts = ["127.0.0.1", "localhost", "/127.0.0.1"];
+                (text.is_some_and(|text| hosts.contains(&text)), "<host>")
+            }
+            Kind::Port => (
+                number.is_some_and(|number| (1..65536).contains(&number)),
+                "<port>",
+            ),
+            Kind::Text => (text.is_some_and(|text| !text.is_empty()), "<text>"),
+            Kind::Folder => (text.is_some_and(|text| text.starts_with('/')), "<folder>"),
+            Kind::Unordered => {
+                if let Value::Array(items) = value {
+                    items.sort_by_cached_key(ToString::to_string);
+                }
+                return;
+            }
+            Kind::ComparedApis => {
+                if let Value::Array(items) = value {
+                    let key = |item: &Value| item.get("ApiKey").and_then(Value::as_i64);
+                    items.retain(|item| {
+                        self.compared_apis
+                            .iter()
+                            .any(|api| Some(i64::from(*api)) == key(item))
+                    });
+                }
+                return;
+            }
+        };
+        if holds {
+            *value = Value::from(name);
+        }
+    }
+}
+
+fn is_now(milliseconds: i64) -> bool {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    u128::try_from(milliseconds).is_ok_and(|then| now.abs_diff(then) < DAY_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_shape_is_not_masked() {
+        let masks = Masks::load(Vec::new()).unwrap();
+        let mut zero = json!("00000000-0000-0000-0000-000000000000");
+        masks.mask(Kind::Uuid, &mut zero);
+        assert_eq!(zero, "00000000-0000-0000-0000-000000000000");
+        let mut old = json!(5);
+        masks.mask(Kind::Clock, &mut old);
+        assert_eq!(old, 5);
+    }
+
+    #[test]
+    fn the_case_s_own_names_and_inner_uuids_are_replaced() {
+        let masks = Masks::load(Vec::new()).unwrap();
+        let variables = Variables::from([
+            ("case".to_owned(), json!("x-q1-v2")),
+            ("id".to_owned(), json!("x-q1")),
+            ("salt".to_owned(), json!("q1")),
+        ]);
+        let uuid = "0123abcd-0123-4567-89ab-0123456789ab";
+        let mut answer = json!({ "Group": "x-q1-v2", "MemberId": format!("compat-{uuid}") });
+        masks.apply("JoinGroup", &mut answer, &variables);
+        assert_eq!(
+            answer,
+            json!({ "Group": "$case", "MemberId": "compat-<uuid>" })
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The usual setups: a topic that serves, records in it, a group whose coordinator answers, and a
+//! member of a stable group. Each returns when the thing can be used, so no case needs to wait.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::case::{Join, Produce, Topic};
+use crate::client::Client;
+use crate::path;
+
+pub(crate) fn topic(client: &mut Client, topic: &Topic) -> Result<()> {
+    let name = path::interpolate(&topic.name, &client.variables)?;
+    let configs = topic.configs.iter();
+    let configs: Vec<Value> = configs
+        .map(|(name, value)| json!({ "Name": name, "Value": value }))
+        .collect();
+    let create = json!({ "TimeoutMs": 10_000, "Topics": [{
+        "Name": name, "NumPartitions": topic.partitions, "ReplicationFactor": 1, "Configs": configs,
+    }]});
+    client.call("CreateTopics", 5, create, "main")?;
+    let metadata = json!({ "Topics": [{ "Name": name }], "AllowAutoTopicCreation": false });
+    let answer = client.call("Metadata", 10, metadata, "main")?;
+    let partitions: Vec<Value> = (0..topic.partitions)
+        .map(|index| json!({ "PartitionIndex": index, "Timestamp": -1 }))
+        .collect();
+    let latest = json!({ "ReplicaId": -1, "Topics": [{ "Name": name, "Partitions": partitions }]});
+    client.call("ListOffsets", 5, latest, "main")?;
+    if let Some(variable) = &topic.id {
+        let id = path::get(&answer, "Topics[0].TopicId")
+            .context("a topic id")?
+            .clone();
+        client.variables.insert(variable.clone(), id);
+    }
+    Ok(())
+}
+
+pub(crate) fn produce(client: &mut Client, produce: &Produce) -> Result<()> {
+    let body = json!({ "Acks": -1, "TimeoutMs": 10_000, "TopicData": [{
+        "Name": produce.topic,
+        "PartitionData": [{ "Index": produce.partition, "Records": { "$batch": produce.batch } }],
+    }]});
+    client.call("Produce", 7, body, "main")?;
+    Ok(())
+}
+
+pub(crate) fn group(client: &mut Client, group: &str) -> Result<()> {
+    let find = json!({ "Key": group, "KeyType": 0 });
+    client.call("FindCoordinator", 3, find, "main")?;
+    // Only a loaded coordinator answers this one without an error.
+    client.call(
+        "OffsetFetch",
+        5,
+        json!({ "GroupId": group, "Topics": [] }),
+        "main",
+    )?;
+    Ok(())
+}
+
+/// Joins in version 5, which takes a first join without a member id only from static members, and
+/// in version 3 otherwise; then syncs, giving every member no partitions.
+pub(crate) fn join(client: &mut Client, join: &Join) -> Result<()> {
+    group(client, &join.group)?;
+    let topics: Vec<Value> = join
+        .topics
+        .iter()
+        .map(|topic| Value::from(topic.as_str()))
+        .collect();
+    let topics = path::substitute(&Value::Array(topics), &client.variables)?;
+    let metadata = Value::from(format!("hex:{}", subscription(&topics)?));
+    let protocols: Vec<Value> = join
+        .protocols
+        .iter()
+        .map(|name| json!({ "Name": name, "Metadata": metadata }))
+        .collect();
+    let instance = join.instance.as_ref();
+    let body = json!({
+        "GroupId": join.group, "SessionTimeoutMs": join.session_timeout_ms,
+        "RebalanceTimeoutMs": 300_000, "MemberId": "", "GroupInstanceId": instance,
+        "ProtocolType": join.protocol_type, "Protocols": protocols,
+    });
+    let version = if instance.is_some() { 5 } else { 3 };
+    let joined = client.call("JoinGroup", version, body, &join.member)?;
+    let member = joined.get("MemberId").context("a member id")?.clone();
+    let generation = joined.get("GenerationId").context("a generation")?.clone();
+    let sync = json!({
+        "GroupId": join.group, "GenerationId": generation, "MemberId": member,
+        "GroupInstanceId": instance,
+        "Assignments": [{ "MemberId": member, "Assignment": "hex:0000000000000000ffffffff" }],
+    });
+    client.call("SyncGroup", 3, sync, &join.member)?;
+    client
+        .variables
+        .insert(format!("{}.member", join.member), member);
+    client
+        .variables
+        .insert(format!("{}.generation", join.member), generation);
+    Ok(())
+}
+
+/// A consumer's subscription, version 0, in hexadecimal.
+fn subscription(topics: &Value) -> Result<String> {
+    let topics = topics.as_array().context("topics")?;
+    let mut bytes = 0_i16.to_be_bytes().to_vec();
+    bytes.extend(i32::try_from(topics.len())?.to_be_bytes());
+    for topic in topics {
+        let name = topic.as_str().context("a topic's name")?;
+        bytes.extend(i16::try_from(name.len())?.to_be_bytes());
+        bytes.extend(name.as_bytes());
+    }
+    bytes.extend((-1_i32).to_be_bytes());
+    Ok(crate::codec::format_hex(&bytes))
+}

@@ -1,0 +1,169 @@
+//! What a check found: counts per API and version, and every open difference.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::compare::{Difference, Listed, Standing, compare};
+use crate::recording::Recording;
+use crate::run::{Answers, CaseKey};
+
+#[derive(Debug, Default)]
+struct Counts {
+    same: usize,
+    different: usize,
+    listed: usize,
+    wording: usize,
+}
+
+/// One case that is not the same.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub api: String,
+    pub case: String,
+    /// Why there is no answer to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Debug, Default)]
+pub struct Report {
+    counts: BTreeMap<(String, i16), Counts>,
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    pub fn new(answers: &Answers, recording: &Recording, listed: &Listed) -> Self {
+        let mut report = Self::default();
+        for (key, answer) in answers {
+            report.add(key, answer, recording.get(key), listed);
+        }
+        report
+    }
+
+    fn add(
+        &mut self,
+        key: &CaseKey,
+        answer: &Result<Value, String>,
+        recorded: Option<&Value>,
+        listed: &Listed,
+    ) {
+        let counts = self
+            .counts
+            .entry((key.api.clone(), key.version))
+            .or_default();
+        let finding = |failure, differences| Finding {
+            api: key.api.clone(),
+            case: key.to_string(),
+            failure,
+            differences,
+        };
+        let (ours, upstream) = match (answer, recorded) {
+            (Ok(ours), Some(upstream)) => (ours, upstream),
+            (Err(error), _) => {
+                counts.different += 1;
+                self.findings.push(finding(Some(error.clone()), Vec::new()));
+                return;
+            }
+            (Ok(_), None) => {
+                counts.different += 1;
+                self.findings
+                    .push(finding(Some("it is not recorded".to_owned()), Vec::new()));
+                return;
+            }
+        };
+        let case = format!("{} {key}", key.api);
+        let differences = compare(&case, upstream, ours, listed);
+        let has = |standing| differences.iter().any(|found| found.standing == standing);
+        if has(Standing::Open) {
+            counts.different += 1;
+        } else if has(Standing::Listed) {
+            counts.listed += 1;
+        } else {
+            counts.same += 1;
+        }
+        counts.wording += usize::from(has(Standing::Wording));
+        if !differences.is_empty() {
+            self.findings.push(finding(None, differences));
+        }
+    }
+
+    pub fn cases(&self) -> usize {
+        self.counts
+            .values()
+            .map(|counts| counts.same + counts.different + counts.listed)
+            .sum()
+    }
+
+    pub fn different(&self) -> usize {
+        self.counts.values().map(|counts| counts.different).sum()
+    }
+
+    pub fn print_counts(&self) {
+        println!(
+            "{:<28}{:>8}{:>8}{:>11}{:>8}{:>9}",
+            "API", "version", "same", "different", "listed", "wording"
+        );
+        let mut total = Counts::default();
+        for ((api, version), counts) in &self.counts {
+            let Counts {
+                same,
+                different,
+                listed,
+                wording,
+            } = counts;
+            println!("{api:<28}{version:>8}{same:>8}{different:>11}{listed:>8}{wording:>9}");
+            total.same += same;
+            total.different += different;
+            total.listed += listed;
+            total.wording += wording;
+        }
+        let Counts {
+            same,
+            different,
+            listed,
+            wording,
+        } = total;
+        println!(
+            "{:<28}{:>8}{same:>8}{different:>11}{listed:>8}{wording:>9}",
+            "all", ""
+        );
+    }
+
+    /// The first open differences of each case, at most `limit` cases.
+    pub fn print_findings(&self, limit: usize) {
+        let open = |finding: &&Finding| {
+            let mut differences = finding.differences.iter();
+            finding.failure.is_some() || differences.any(|found| found.standing == Standing::Open)
+        };
+        for finding in self.findings.iter().filter(open).take(limit) {
+            println!("{} {}", finding.api, finding.case);
+            if let Some(failure) = &finding.failure {
+                println!("    {}", shorten(failure));
+            }
+            let differences = finding.differences.iter();
+            for found in differences
+                .filter(|found| found.standing == Standing::Open)
+                .take(8)
+            {
+                let (upstream, ours) = (found.upstream.to_string(), found.ours.to_string());
+                println!(
+                    "    {}: upstream {}, here {}",
+                    found.place,
+                    shorten(&upstream),
+                    shorten(&ours)
+                );
+            }
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const LENGTH_MAX: usize = 300;
+    if text.chars().count() <= LENGTH_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(LENGTH_MAX).chain("...".chars()).collect()
+}
