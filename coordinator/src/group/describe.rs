@@ -1,0 +1,82 @@
+//! DescribeGroups and ListGroups.
+//!
+//! Invariant: reads only.
+
+use protocol::messages::GroupId;
+use protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use protocol::messages::list_groups_response::ListedGroup;
+use protocol::{ErrorCode, StrBytes};
+
+use super::GroupShard;
+use super::classic::{ClassicGroup, Member, State};
+use super::turn::{optional_text, text};
+
+/// What upstream calls a group that is not there.
+const DEAD: &str = "Dead";
+const CLASSIC: &str = "classic";
+
+impl GroupShard {
+    pub(crate) fn describe(&self, group_id: &GroupId, api_version: i16) -> DescribedGroup {
+        let described = DescribedGroup::default().with_group_id(group_id.clone());
+        match self.groups.get(group_id.as_str()) {
+            Some(group) => group.live.describe(described),
+            None if api_version >= 6 => described
+                .with_group_state(text(DEAD))
+                .with_error_code(ErrorCode::GroupIdNotFound.code())
+                .with_error_message(Some(text(&format!(
+                    "Group {} not found.",
+                    group_id.as_str()
+                )))),
+            None => described.with_group_state(text(DEAD)),
+        }
+    }
+
+    pub(crate) fn list(&self, states: &[StrBytes], types: &[StrBytes]) -> Vec<ListedGroup> {
+        let states: Vec<_> = states.iter().map(|state| state.to_lowercase()).collect();
+        let of_state = |group: &&ClassicGroup| {
+            let name = group.state().name().to_lowercase();
+            states.is_empty() || states.iter().any(|state| state.trim() == name)
+        };
+        if !types.is_empty() && !types.iter().any(|wanted| wanted.to_lowercase() == CLASSIC) {
+            return Vec::new();
+        }
+        let groups = self
+            .groups
+            .values()
+            .map(|group| &group.live)
+            .filter(of_state);
+        let listed = groups.map(|group| {
+            ListedGroup::default()
+                .with_group_id(GroupId(text(&group.id)))
+                .with_protocol_type(optional_text(group.protocol_type.as_ref()).unwrap_or_default())
+                .with_group_state(text(group.state().name()))
+                .with_group_type(text(CLASSIC))
+        });
+        listed.collect()
+    }
+}
+
+impl ClassicGroup {
+    fn describe(&self, described: DescribedGroup) -> DescribedGroup {
+        // Metadata is shown while a protocol is agreed upon.
+        let protocol = match self.state() {
+            State::Stable => self.protocol_name.as_ref(),
+            State::Empty | State::PreparingRebalance { .. } | State::CompletingRebalance => None,
+        };
+        let member = |member: &Member| {
+            let metadata = protocol.map(|protocol| member.metadata(Some(protocol)));
+            DescribedGroupMember::default()
+                .with_member_id(text(&member.id))
+                .with_group_instance_id(optional_text(member.instance_id.as_ref()))
+                .with_client_id(text(&member.client_id))
+                .with_client_host(text(&member.client_host))
+                .with_member_metadata(metadata.unwrap_or_default())
+                .with_member_assignment(member.assignment.clone())
+        };
+        described
+            .with_group_state(text(self.state().name()))
+            .with_protocol_type(optional_text(self.protocol_type.as_ref()).unwrap_or_default())
+            .with_protocol_data(optional_text(protocol).unwrap_or_default())
+            .with_members(self.members.values().map(member).collect())
+    }
+}

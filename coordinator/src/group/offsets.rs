@@ -1,0 +1,433 @@
+//! Committed offsets: OffsetCommit, OffsetFetch, OffsetDelete, and the store they share.
+//!
+//! Invariant: the store changes in `replay` alone; no group or topic without offsets is kept in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
+use protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
+use protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+};
+use protocol::messages::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, TopicName,
+};
+use protocol::{ErrorCode, Offset, ProducerId, Timestamp, TopicId};
+
+use super::classic::{ClassicGroup, State};
+use super::record::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
+use super::turn::{Turn, text};
+use super::{GroupResponse, GroupShard};
+use crate::{RecordMeta, ReplyTo, RequestMeta, TransactionResult};
+
+/// What OffsetFetch says where nothing is committed.
+const NO_OFFSET: i64 = -1;
+
+type ByPartition = BTreeMap<i32, Committed>;
+type ByTopic = BTreeMap<Arc<str>, ByPartition>;
+
+/// An offset, and where in the log its commit stands: of two the later one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) value: OffsetCommitValue,
+    at: Offset,
+}
+
+/// The committed offsets of all groups of a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offsets {
+    by_group: BTreeMap<Arc<str>, ByTopic>,
+    /// Commits inside transactions that have not ended.
+    pending: BTreeMap<ProducerId, BTreeMap<OffsetCommitKey, Committed>>,
+}
+
+impl Offsets {
+    pub(crate) fn of_group(&self, group_id: &str) -> Option<&ByTopic> {
+        self.by_group.get(group_id)
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&Arc<str>, &ByTopic)> {
+        self.by_group.iter()
+    }
+
+    /// The commits of open transactions.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (&OffsetCommitKey, &Committed)> {
+        self.pending.values().flatten()
+    }
+
+    pub(crate) fn has_pending(&self, group_id: &str) -> bool {
+        self.pending().any(|(key, _)| *key.group_id == *group_id)
+    }
+
+    pub(crate) fn is_pending(&self, group_id: &str, topic: &str, partition: i32) -> bool {
+        self.pending().any(|(key, _)| {
+            key.partition == partition && *key.topic == *topic && *key.group_id == *group_id
+        })
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = GroupRecord> + '_ {
+        self.by_group.iter().flat_map(|(group_id, topics)| {
+            topics.iter().flat_map(move |(topic, partitions)| {
+                partitions
+                    .iter()
+                    .map(move |(&partition, committed)| GroupRecord::OffsetCommit {
+                        key: OffsetCommitKey {
+                            group_id: group_id.clone(),
+                            topic: topic.clone(),
+                            partition,
+                        },
+                        value: Some(committed.value.clone()),
+                    })
+            })
+        })
+    }
+
+    fn contains(&self, group_id: &str, topic: &str, partition: i32) -> bool {
+        let partitions = self.of_group(group_id).and_then(|topics| topics.get(topic));
+        partitions.is_some_and(|partitions| partitions.contains_key(&partition))
+    }
+
+    pub(crate) fn replay(
+        &mut self,
+        meta: RecordMeta,
+        key: &OffsetCommitKey,
+        value: OffsetCommitValue,
+    ) {
+        let committed = Committed {
+            value,
+            at: meta.offset,
+        };
+        match meta.producer {
+            Some((producer_id, _)) => {
+                self.pending
+                    .entry(producer_id)
+                    .or_default()
+                    .insert(key.clone(), committed);
+            }
+            None => self.put(key, committed),
+        }
+    }
+
+    fn put(&mut self, key: &OffsetCommitKey, committed: Committed) {
+        let topics = self.by_group.entry(key.group_id.clone()).or_default();
+        topics
+            .entry(key.topic.clone())
+            .or_default()
+            .insert(key.partition, committed);
+    }
+
+    pub(crate) fn replay_tombstone(&mut self, key: &OffsetCommitKey) {
+        for commits in self.pending.values_mut() {
+            commits.remove(key);
+        }
+        let Some(topics) = self.by_group.get_mut(&key.group_id) else {
+            return;
+        };
+        if let Some(partitions) = topics.get_mut(&key.topic) {
+            partitions.remove(&key.partition);
+            if partitions.is_empty() {
+                topics.remove(&key.topic);
+            }
+        }
+        if topics.is_empty() {
+            self.by_group.remove(&key.group_id);
+        }
+    }
+
+    pub(crate) fn end_transaction(&mut self, producer: ProducerId, result: TransactionResult) {
+        let commits = self.pending.remove(&producer).unwrap_or_default();
+        match result {
+            TransactionResult::Abort => {}
+            TransactionResult::Commit => {
+                for (key, committed) in commits {
+                    let topics = self.of_group(&key.group_id);
+                    let existing = topics
+                        .and_then(|topics| topics.get(&key.topic))
+                        .and_then(|partitions| partitions.get(&key.partition));
+                    if existing.is_none_or(|existing| existing.at < committed.at) {
+                        self.put(&key, committed);
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn tombstone(group_id: &Arc<str>, topic: &Arc<str>, partition: i32) -> GroupRecord {
+    let key = OffsetCommitKey {
+        group_id: group_id.clone(),
+        topic: topic.clone(),
+        partition,
+    };
+    GroupRecord::OffsetCommit { key, value: None }
+}
+
+impl GroupShard {
+    pub(crate) fn commit(
+        &mut self,
+        turn: &mut Turn,
+        token: ReplyTo,
+        meta: &RequestMeta,
+        request: &OffsetCommitRequest,
+    ) {
+        let admitted = match self.groups.get_mut(request.group_id.as_str()) {
+            Some(group) => group.live.admit_commit(turn, request),
+            // Nobody's group: a simple consumer keeps its offsets there. Replay makes the group.
+            None if request.generation_id_or_member_epoch < 0 => Ok(()),
+            None if meta.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),
+            None => Err(ErrorCode::IllegalGeneration),
+        };
+        if let Err(code) = admitted {
+            turn.fail(token, code);
+            return;
+        }
+        let group_id: Arc<str> = Arc::from(request.group_id.as_str());
+        // Version 2 to 4 could ask for a retention of their own.
+        let expire_timestamp = match request.retention_time_ms {
+            -1 => None,
+            retention_ms => Some(Timestamp(turn.now.0.saturating_add(retention_ms))),
+        };
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                let result = check_metadata(turn, partition);
+                if result.is_ok() {
+                    let key = OffsetCommitKey {
+                        group_id: group_id.clone(),
+                        topic: name.clone(),
+                        partition: partition.partition_index,
+                    };
+                    let topic_id = TopicId(topic.topic_id);
+                    let value = commit_value(turn.now, partition, topic_id, expire_timestamp);
+                    turn.records.push(GroupRecord::OffsetCommit {
+                        key,
+                        value: Some(value),
+                    });
+                }
+                partitions.push(
+                    OffsetCommitResponsePartition::default()
+                        .with_partition_index(partition.partition_index)
+                        .with_error_code(protocol::code_of(result)),
+                );
+            }
+            topics.push(
+                OffsetCommitResponseTopic::default()
+                    .with_name(topic.name.clone())
+                    .with_topic_id(topic.topic_id)
+                    .with_partitions(partitions),
+            );
+        }
+        let response = OffsetCommitResponse::default().with_topics(topics);
+        turn.reply(token, GroupResponse::OffsetCommit(response));
+    }
+
+    pub(crate) fn fetch(
+        &mut self,
+        turn: &mut Turn,
+        token: ReplyTo,
+        request: &OffsetFetchRequestGroup,
+        require_stable: bool,
+    ) {
+        let group_id = request.group_id.as_str();
+        let committed = self.offsets.of_group(group_id);
+        let is_unstable = |topic: &str, partition| {
+            require_stable && self.offsets.is_pending(group_id, topic, partition)
+        };
+        let topics = match &request.topics {
+            Some(topics) => {
+                let answer = topics.iter().map(|topic| {
+                    let known = committed.and_then(|topics| topics.get(topic.name.as_str()));
+                    let partitions = topic.partition_indexes.iter().map(|&index| {
+                        let value = known.and_then(|partitions| partitions.get(&index));
+                        let same = |committed: &&Committed| {
+                            same_topic(committed.value.topic_id, TopicId(topic.topic_id))
+                        };
+                        fetched(index, value.filter(same), is_unstable(&topic.name, index))
+                    });
+                    OffsetFetchResponseTopics::default()
+                        .with_name(topic.name.clone())
+                        .with_topic_id(topic.topic_id)
+                        .with_partitions(partitions.collect())
+                });
+                answer.collect()
+            }
+            None => all_offsets(committed, is_unstable),
+        };
+        let response = OffsetFetchResponseGroup::default()
+            .with_group_id(request.group_id.clone())
+            .with_topics(topics);
+        turn.reply(token, GroupResponse::OffsetFetch(response));
+    }
+
+    pub(crate) fn delete_offsets(
+        &mut self,
+        turn: &mut Turn,
+        token: ReplyTo,
+        request: &OffsetDeleteRequest,
+    ) {
+        let response = match self.groups.get(request.group_id.as_str()) {
+            None => Err(ErrorCode::GroupIdNotFound),
+            Some(group)
+                if group.live.state() != State::Empty && !group.live.uses_consumer_protocol() =>
+            {
+                Err(ErrorCode::NonEmptyGroup)
+            }
+            Some(group) => {
+                let group = &group.live;
+                let topics = request.topics.iter();
+                Ok(topics
+                    .map(|topic| self.delete_topic(turn, group, topic))
+                    .collect())
+            }
+        };
+        match response {
+            Ok(topics) => {
+                let response = OffsetDeleteResponse::default().with_topics(topics);
+                turn.reply(token, GroupResponse::OffsetDelete(response));
+            }
+            Err(code) => turn.fail(token, code),
+        }
+    }
+
+    fn delete_topic(
+        &self,
+        turn: &mut Turn,
+        group: &ClassicGroup,
+        topic: &OffsetDeleteRequestTopic,
+    ) -> OffsetDeleteResponseTopic {
+        let name: Arc<str> = Arc::from(topic.name.as_str());
+        let subscribed = group.is_subscribed_to(&name);
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            let result = if subscribed {
+                Err(ErrorCode::GroupSubscribedToTopic)
+            } else {
+                Ok(())
+            };
+            let is_known = self.offsets.contains(&group.id, &name, index)
+                || self.offsets.is_pending(&group.id, &name, index);
+            if result.is_ok() && is_known {
+                turn.records.push(tombstone(&group.id, &name, index));
+            }
+            partitions.push(
+                OffsetDeleteResponsePartition::default()
+                    .with_partition_index(index)
+                    .with_error_code(protocol::code_of(result)),
+            );
+        }
+        OffsetDeleteResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions)
+    }
+}
+
+impl ClassicGroup {
+    /// Whether a commit is from a member of this generation, or from outside while there is none.
+    fn admit_commit(
+        &mut self,
+        turn: &mut Turn,
+        request: &OffsetCommitRequest,
+    ) -> Result<(), ErrorCode> {
+        let generation = request.generation_id_or_member_epoch;
+        let instance_id = request.group_instance_id.as_deref();
+        if generation < 0 && self.state() == State::Empty {
+            return Ok(());
+        }
+        if generation >= 0 || !request.member_id.is_empty() || instance_id.is_some() {
+            self.validate_member(&request.member_id, instance_id)?;
+            if generation != self.generation {
+                return Err(ErrorCode::IllegalGeneration);
+            }
+        } else {
+            return Err(ErrorCode::UnknownMemberId);
+        }
+        match self.state() {
+            // The member has its generation, but not yet what it may commit for.
+            State::CompletingRebalance => Err(ErrorCode::RebalanceInProgress),
+            State::Stable | State::PreparingRebalance { .. } => {
+                self.extend_session(turn, &request.member_id);
+                Ok(())
+            }
+            State::Empty => Ok(()),
+        }
+    }
+}
+
+fn check_metadata(turn: &Turn, partition: &OffsetCommitRequestPartition) -> Result<(), ErrorCode> {
+    let units = partition
+        .committed_metadata
+        .as_ref()
+        .map_or(0, |text| text.encode_utf16().count());
+    let limit = usize::try_from(turn.config.offset_metadata_max_bytes).unwrap_or(0);
+    if units > limit {
+        Err(ErrorCode::OffsetMetadataTooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+fn commit_value(
+    now: Timestamp,
+    partition: &OffsetCommitRequestPartition,
+    topic_id: TopicId,
+    expire_timestamp: Option<Timestamp>,
+) -> OffsetCommitValue {
+    let epoch = partition.committed_leader_epoch;
+    OffsetCommitValue {
+        offset: partition.committed_offset,
+        leader_epoch: (epoch != -1).then_some(epoch),
+        metadata: Arc::from(partition.committed_metadata.as_deref().unwrap_or_default()),
+        commit_timestamp: now,
+        expire_timestamp,
+        topic_id,
+    }
+}
+
+/// Offsets of a topic that was deleted and made again are not those of the new one.
+fn same_topic(committed: TopicId, asked: TopicId) -> bool {
+    committed.is_zero() || asked.is_zero() || committed == asked
+}
+
+fn fetched(
+    index: i32,
+    committed: Option<&Committed>,
+    is_unstable: bool,
+) -> OffsetFetchResponsePartitions {
+    let response = OffsetFetchResponsePartitions::default().with_partition_index(index);
+    match committed {
+        _ if is_unstable => response
+            .with_committed_offset(NO_OFFSET)
+            .with_error_code(ErrorCode::UnstableOffsetCommit.code()),
+        Some(Committed { value, .. }) => response
+            .with_committed_offset(value.offset)
+            .with_committed_leader_epoch(value.leader_epoch.unwrap_or(-1))
+            .with_metadata(Some(text(&value.metadata))),
+        None => response.with_committed_offset(NO_OFFSET),
+    }
+}
+
+fn all_offsets(
+    committed: Option<&ByTopic>,
+    is_unstable: impl Fn(&str, i32) -> bool,
+) -> Vec<OffsetFetchResponseTopics> {
+    let topics = committed.into_iter().flatten().map(|(name, partitions)| {
+        let partitions = partitions
+            .iter()
+            .map(|(&index, value)| fetched(index, Some(value), is_unstable(name, index)));
+        OffsetFetchResponseTopics::default()
+            .with_name(TopicName(text(name)))
+            .with_partitions(partitions.collect())
+    });
+    topics.collect()
+}

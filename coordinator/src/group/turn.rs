@@ -1,0 +1,141 @@
+//! The output of one event while it is being made.
+//!
+//! Invariant: every request is answered at most once; a parked request leaves its member when it
+//! is answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use protocol::{ErrorCode, StrBytes, Timestamp};
+
+use super::classic::{ClassicGroup, Member, Waiting};
+use super::record::{GroupMetadataValue, GroupRecord};
+use super::{GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
+use crate::{Effect, ReplyTo};
+
+pub(crate) struct Turn {
+    pub(crate) now: Timestamp,
+    pub(crate) config: Arc<GroupCoordinatorConfig>,
+    pub(crate) records: Vec<GroupRecord>,
+    pub(crate) replies: Vec<(ReplyTo, Result<GroupResponse, ErrorCode>)>,
+    pub(crate) effects: Vec<Effect<GroupShard>>,
+    pub(crate) after_append: AfterAppend,
+}
+
+/// What rests on the records of this turn besides the hard state.
+#[derive(Debug, Default)]
+pub(crate) enum AfterAppend {
+    #[default]
+    Nothing,
+    /// A failure takes the group back.
+    NewGroup(Arc<str>),
+    /// Success makes the group stable; a failure starts another rebalance.
+    Assignment {
+        group_id: Arc<str>,
+        now: Timestamp,
+        assignments: BTreeMap<Arc<str>, Bytes>,
+    },
+    /// A failure gives the static member its old place back.
+    StaticMember(Box<StaticMemberChange>),
+    /// A failure puts the removal off.
+    Expiration,
+    Removal,
+}
+
+#[derive(Debug)]
+pub(crate) struct StaticMemberChange {
+    pub(crate) group_id: Arc<str>,
+    pub(crate) new_member_id: Arc<str>,
+    /// As it was, without whoever waited.
+    pub(crate) old_member: Member,
+    pub(crate) leader_before: Option<Arc<str>>,
+    pub(crate) waiting: Waiting,
+}
+
+impl Turn {
+    pub(crate) fn new(now: Timestamp, config: Arc<GroupCoordinatorConfig>) -> Self {
+        Turn {
+            now,
+            config,
+            records: Vec::new(),
+            replies: Vec::new(),
+            effects: Vec::new(),
+            after_append: AfterAppend::Nothing,
+        }
+    }
+
+    pub(crate) fn reply(&mut self, token: ReplyTo, response: GroupResponse) {
+        self.replies.push((token, Ok(response)));
+    }
+
+    pub(crate) fn fail(&mut self, token: ReplyTo, code: ErrorCode) {
+        self.replies.push((token, Err(code)));
+    }
+
+    pub(crate) fn join_reply(&mut self, waiting: Waiting, mut response: JoinGroupResponse) {
+        if waiting.api_version < 7 && response.protocol_name.is_none() {
+            // Before version 7 the name cannot be null.
+            response.protocol_name = Some(StrBytes::default());
+        }
+        self.reply(waiting.token, GroupResponse::JoinGroup(response));
+    }
+
+    pub(crate) fn join_error(&mut self, waiting: Waiting, member_id: &str, code: ErrorCode) {
+        let response = JoinGroupResponse::default()
+            .with_member_id(text(member_id))
+            .with_error_code(code.code());
+        self.join_reply(waiting, response);
+    }
+
+    pub(crate) fn sync_reply(&mut self, waiting: Waiting, response: SyncGroupResponse) {
+        self.reply(waiting.token, GroupResponse::SyncGroup(response));
+    }
+
+    pub(crate) fn sync_error(&mut self, waiting: Waiting, code: ErrorCode) {
+        self.sync_reply(
+            waiting,
+            SyncGroupResponse::default().with_error_code(code.code()),
+        );
+    }
+
+    pub(crate) fn arm(&mut self, key: GroupTimer, delay_ms: i32) {
+        let at = Timestamp(self.now.0.saturating_add(i64::from(delay_ms.max(0))));
+        self.effects.push(Effect::ArmTimer { key, at });
+    }
+
+    pub(crate) fn cancel(&mut self, key: GroupTimer) {
+        self.effects.push(Effect::CancelTimer(key));
+    }
+
+    pub(crate) fn arm_heartbeat(&mut self, group_id: &Arc<str>, member_id: &Arc<str>, ms: i32) {
+        self.arm(heartbeat_timer(group_id, member_id), ms);
+    }
+
+    pub(crate) fn cancel_heartbeat(&mut self, group_id: &Arc<str>, member_id: &Arc<str>) {
+        self.cancel(heartbeat_timer(group_id, member_id));
+    }
+
+    pub(crate) fn write_group(&mut self, group: &ClassicGroup, value: GroupMetadataValue) {
+        self.records.push(GroupRecord::GroupMetadata {
+            group_id: group.id.clone(),
+            value: Some(value),
+        });
+    }
+}
+
+fn heartbeat_timer(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::Heartbeat {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+pub(crate) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+pub(crate) fn optional_text(value: Option<&Arc<str>>) -> Option<StrBytes> {
+    value.map(|value| text(value))
+}
