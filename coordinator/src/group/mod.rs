@@ -41,6 +41,12 @@ pub trait MemberIds: Send {
     fn next_uuid(&mut self) -> Uuid;
 }
 
+impl<F: FnMut() -> Uuid + Send> MemberIds for F {
+    fn next_uuid(&mut self) -> Uuid {
+        self()
+    }
+}
+
 /// What a shard has armed timers for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupTimer {
@@ -93,11 +99,15 @@ struct InFlight {
 }
 
 impl GroupShard {
-    pub fn new(config: GroupCoordinatorConfig, partition: i32, ids: Box<dyn MemberIds>) -> Self {
+    pub fn new(
+        config: GroupCoordinatorConfig,
+        partition: i32,
+        ids: impl MemberIds + 'static,
+    ) -> Self {
         GroupShard {
             config: Arc::new(config),
             partition,
-            ids,
+            ids: Box::new(ids),
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             deadlines: BTreeMap::new(),

@@ -86,8 +86,6 @@ pub enum Decoded {
 /// A record that cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    #[error("the record has no key")]
-    NoKey,
     #[error("the {part} of a record of type {record_type} does not parse: {error}")]
     Malformed {
         record_type: i16,
@@ -98,26 +96,6 @@ pub enum RecordError {
     UnknownVersion { record_type: i16, version: i16 },
     #[error("a field is too long to be written")]
     TooLong,
-}
-
-/// Reads one record of the log.
-pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Decoded, RecordError> {
-    let mut reader = Reader::new(key.ok_or(RecordError::NoKey)?);
-    let record_type = reader.i16().map_err(malformed(-1, "key"))?;
-    let record = match record_type {
-        LEGACY_OFFSET_COMMIT | OFFSET_COMMIT => GroupRecord::OffsetCommit {
-            key: decode_offset_key(&mut reader).map_err(malformed(record_type, "key"))?,
-            value: value
-                .map(|value| decode_offset_value(record_type, value))
-                .transpose()?,
-        },
-        GROUP_METADATA => GroupRecord::GroupMetadata {
-            group_id: reader.string().map_err(malformed(record_type, "key"))?,
-            value: value.map(decode_group_value).transpose()?,
-        },
-        unknown => return Ok(Decoded::UnknownType(unknown)),
-    };
-    Ok(Decoded::Record(record))
 }
 
 fn malformed(record_type: i16, part: &'static str) -> impl Fn(WireError) -> RecordError {
@@ -287,6 +265,27 @@ fn read_member(reader: &mut Reader<'_>, version: i16) -> Result<MemberMetadata, 
 }
 
 impl GroupRecord {
+    /// Reads one record of the log.
+    pub fn decode(key: &[u8], value: Option<&Bytes>) -> Result<Decoded, RecordError> {
+        let mut reader = Reader::new(key);
+        let record_type = reader.i16().map_err(malformed(-1, "key"))?;
+        let key_error = malformed(record_type, "key");
+        let record = match record_type {
+            LEGACY_OFFSET_COMMIT | OFFSET_COMMIT => GroupRecord::OffsetCommit {
+                key: decode_offset_key(&mut reader).map_err(key_error)?,
+                value: value
+                    .map(|value| decode_offset_value(record_type, value))
+                    .transpose()?,
+            },
+            GROUP_METADATA => GroupRecord::GroupMetadata {
+                group_id: reader.string().map_err(key_error)?,
+                value: value.map(|value| decode_group_value(value)).transpose()?,
+            },
+            unknown => return Ok(Decoded::UnknownType(unknown)),
+        };
+        Ok(Decoded::Record(record))
+    }
+
     /// The key and the value as the log holds them. The group view keeps the same bytes: a row is
     /// the last value of its key, and a tombstone removes it.
     pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), RecordError> {
