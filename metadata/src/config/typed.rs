@@ -1,0 +1,291 @@
+//! The configs that code reads, as structs: one field a key, its type the row's.
+//!
+//! Invariant: a row of brokers or topics is honoured exactly when a field reads it, here or
+//! through a topic's synonym (a test compares the two).
+
+use super::broker::find_broker_config;
+use super::def::{ConfigDef, find};
+use super::error::ConfigError;
+use super::resolve::{Layers, resolve_value};
+use super::resource::ConfigResourceType;
+use super::value::Value;
+use super::{GROUP_CONFIGS, TOPIC_CONFIGS};
+
+/// What a field can be made from.
+trait FromValue: Sized {
+    /// `None` where the value has another type.
+    fn from_value(value: Option<Value>) -> Option<Self>;
+}
+
+macro_rules! from_value {
+    ($($type:ty: $($variant:ident)|+;)*) => {$(
+        impl FromValue for $type {
+            fn from_value(value: Option<Value>) -> Option<$type> {
+                $(if let Some(Value::$variant(value)) = value {
+                    return Some(value);
+                })+
+                None
+            }
+        }
+
+        impl FromValue for Option<$type> {
+            fn from_value(value: Option<Value>) -> Option<Option<$type>> {
+                match value {
+                    None => Some(None),
+                    value => <$type>::from_value(value).map(Some),
+                }
+            }
+        }
+    )*};
+}
+
+from_value! {
+    bool: Boolean;
+    i16: Short;
+    i32: Int;
+    i64: Long;
+    f64: Double;
+    Vec<String>: List;
+}
+
+impl FromValue for String {
+    fn from_value(value: Option<Value>) -> Option<String> {
+        match value? {
+            Value::String(text) | Value::Class(text) => Some(text),
+            Value::Boolean(_)
+            | Value::Int(_)
+            | Value::Short(_)
+            | Value::Long(_)
+            | Value::Double(_)
+            | Value::List(_)
+            | Value::Password(_) => None,
+        }
+    }
+}
+
+impl FromValue for Option<String> {
+    fn from_value(value: Option<Value>) -> Option<Option<String>> {
+        match value {
+            None => Some(None),
+            value => String::from_value(value).map(Some),
+        }
+    }
+}
+
+fn read<T: FromValue>(
+    resource_type: ConfigResourceType,
+    def: Option<&'static ConfigDef>,
+    name: &str,
+    layers: &Layers,
+) -> Result<T, ConfigError> {
+    let def = def.ok_or_else(|| ConfigError::sentence(name, None, "is not in the table"))?;
+    let value = resolve_value(resource_type, def, layers)?;
+    T::from_value(value).ok_or_else(|| {
+        ConfigError::sentence(
+            name,
+            None,
+            format!("is no value of type {}", def.kind.name()),
+        )
+    })
+}
+
+macro_rules! typed_config {
+    (
+        $(#[$meta:meta])*
+        pub struct $struct:ident, $resource_type:ident, $find:expr;
+        $($(#[$field_meta:meta])* $field:ident: $type:ty = $name:literal;)*
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $struct {
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+
+        impl $struct {
+            /// The keys that are read, in the order of the fields.
+            pub const KEYS: &'static [&'static str] = &[$($name),*];
+
+            /// Resolves, parses and checks every key.
+            pub fn parse(layers: &Layers) -> Result<$struct, ConfigError> {
+                let resource_type = ConfigResourceType::$resource_type;
+                let find: fn(&str) -> Option<&'static ConfigDef> = $find;
+                Ok($struct {
+                    $($field: read(resource_type, find($name), $name, layers)?,)*
+                })
+            }
+        }
+    };
+}
+
+typed_config! {
+    /// What a partition's log needs to know.
+    pub struct TopicConfig, Topic, |name| find(TOPIC_CONFIGS, name);
+    cleanup_policy: Vec<String> = "cleanup.policy";
+    compression_type: String = "compression.type";
+    file_delete_delay_ms: i64 = "file.delete.delay.ms";
+    flush_messages: i64 = "flush.messages";
+    flush_ms: i64 = "flush.ms";
+    index_interval_bytes: i32 = "index.interval.bytes";
+    /// Counts before `segment_bytes`, see [`TopicConfig::segment_size`].
+    internal_segment_bytes: Option<i32> = "internal.segment.bytes";
+    max_message_bytes: i32 = "max.message.bytes";
+    message_timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms";
+    message_timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms";
+    message_timestamp_type: String = "message.timestamp.type";
+    min_insync_replicas: i32 = "min.insync.replicas";
+    preallocate: bool = "preallocate";
+    /// -1 is no limit.
+    retention_bytes: i64 = "retention.bytes";
+    /// -1 is for ever.
+    retention_ms: i64 = "retention.ms";
+    segment_bytes: i32 = "segment.bytes";
+    segment_jitter_ms: i64 = "segment.jitter.ms";
+    segment_ms: i64 = "segment.ms";
+}
+
+impl TopicConfig {
+    /// The largest segment file, in bytes.
+    pub fn segment_size(&self) -> i32 {
+        self.internal_segment_bytes.unwrap_or(self.segment_bytes)
+    }
+
+    /// Whether old segments are deleted.
+    pub fn deletes(&self) -> bool {
+        self.cleanup_policy.iter().any(|policy| policy == "delete")
+    }
+
+    /// Whether the log is to be compacted.
+    pub fn compacts(&self) -> bool {
+        self.cleanup_policy.iter().any(|policy| policy == "compact")
+    }
+}
+
+typed_config! {
+    /// What a broker needs to know. The defaults of its topics are in
+    /// `TopicConfig::parse(&layers)`.
+    pub struct BrokerConfig, Broker, find_broker_config;
+    advertised_listeners: Option<Vec<String>> = "advertised.listeners";
+    auto_create_topics_enable: bool = "auto.create.topics.enable";
+    broker_id: i32 = "broker.id";
+    broker_rack: Option<String> = "broker.rack";
+    /// Negative for ever.
+    connections_max_idle_ms: i64 = "connections.max.idle.ms";
+    controller_listener_names: Vec<String> = "controller.listener.names";
+    controller_quorum_bootstrap_servers: Vec<String> = "controller.quorum.bootstrap.servers";
+    controller_quorum_voters: Vec<String> = "controller.quorum.voters";
+    default_replication_factor: i32 = "default.replication.factor";
+    delete_topic_enable: bool = "delete.topic.enable";
+    fetch_max_bytes: i32 = "fetch.max.bytes";
+    group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms";
+    group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
+    group_max_size: i32 = "group.max.size";
+    group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
+    inter_broker_listener_name: Option<String> = "inter.broker.listener.name";
+    listener_security_protocol_map: String = "listener.security.protocol.map";
+    listeners: Vec<String> = "listeners";
+    log_dir: Vec<String> = "log.dir";
+    /// See [`BrokerConfig::data_dirs`].
+    log_dirs: Option<Vec<String>> = "log.dirs";
+    log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms";
+    log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms";
+    log_flush_start_offset_checkpoint_interval_ms: i32 =
+        "log.flush.start.offset.checkpoint.interval.ms";
+    log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms";
+    log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms";
+    max_connection_creation_rate: i32 = "max.connection.creation.rate";
+    max_connections: i32 = "max.connections";
+    max_connections_per_ip: i32 = "max.connections.per.ip";
+    /// See [`BrokerConfig::connections_per_ip`].
+    max_connections_per_ip_overrides: String = "max.connections.per.ip.overrides";
+    max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots";
+    max_request_partition_size_limit: i32 = "max.request.partition.size.limit";
+    metadata_log_dir: Option<String> = "metadata.log.dir";
+    node_id: i32 = "node.id";
+    num_partitions: i32 = "num.partitions";
+    num_recovery_threads_per_data_dir: i32 = "num.recovery.threads.per.data.dir";
+    offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes";
+    offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms";
+    offsets_load_buffer_size: i32 = "offsets.load.buffer.size";
+    offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms";
+    offsets_retention_minutes: i32 = "offsets.retention.minutes";
+    offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec";
+    offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
+    offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor";
+    offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes";
+    process_roles: Vec<String> = "process.roles";
+    producer_id_expiration_check_interval_ms: i32 = "producer.id.expiration.check.interval.ms";
+    producer_id_expiration_ms: i32 = "producer.id.expiration.ms";
+    /// -1 is no limit.
+    queued_max_request_bytes: i64 = "queued.max.request.bytes";
+    replica_fetch_backoff_ms: i32 = "replica.fetch.backoff.ms";
+    replica_fetch_max_bytes: i32 = "replica.fetch.max.bytes";
+    replica_fetch_min_bytes: i32 = "replica.fetch.min.bytes";
+    replica_fetch_response_max_bytes: i32 = "replica.fetch.response.max.bytes";
+    replica_fetch_wait_max_ms: i32 = "replica.fetch.wait.max.ms";
+    replica_high_watermark_checkpoint_interval_ms: i64 =
+        "replica.high.watermark.checkpoint.interval.ms";
+    replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms";
+    security_inter_broker_protocol: String = "security.inter.broker.protocol";
+    socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
+    /// -1 leaves it to the system.
+    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes";
+    socket_request_max_bytes: i32 = "socket.request.max.bytes";
+    /// -1 leaves it to the system.
+    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes";
+}
+
+impl BrokerConfig {
+    /// The folders of the data: `log.dirs`, or `log.dir` where that is not set.
+    pub fn data_dirs(&self) -> &[String] {
+        self.log_dirs.as_deref().unwrap_or(&self.log_dir)
+    }
+
+    /// The limit of single addresses, from `max.connections.per.ip.overrides`.
+    pub fn connections_per_ip(&self) -> Result<Vec<(String, i32)>, ConfigError> {
+        let key = "max.connections.per.ip.overrides";
+        let text = &self.max_connections_per_ip_overrides;
+        let expected = "pairs host:limit with commas between";
+        let mut limits = Vec::new();
+        for entry in super::value::parse_list(text)
+            .iter()
+            .filter(|entry| !entry.is_empty())
+        {
+            let parsed = entry.rsplit_once(':').and_then(|(host, limit)| {
+                Some((host.trim().to_owned(), limit.trim().parse::<i32>().ok()?))
+            });
+            limits.push(parsed.ok_or_else(|| ConfigError::new(key, text, expected))?);
+        }
+        Ok(limits)
+    }
+}
+
+typed_config! {
+    /// What a consumer, share or streams group may set for itself. The values are as they were
+    /// set; a broker's bounds hold them in [`GroupConfig::within_bounds`].
+    pub struct GroupConfig, Group, |name| find(GROUP_CONFIGS, name);
+    consumer_assignment_interval_ms: i32 = "consumer.assignment.interval.ms";
+    consumer_heartbeat_interval_ms: i32 = "consumer.heartbeat.interval.ms";
+    consumer_session_timeout_ms: i32 = "consumer.session.timeout.ms";
+    share_assignment_interval_ms: i32 = "share.assignment.interval.ms";
+    share_auto_offset_reset: String = "share.auto.offset.reset";
+    share_delivery_count_limit: i32 = "share.delivery.count.limit";
+    share_heartbeat_interval_ms: i32 = "share.heartbeat.interval.ms";
+    share_isolation_level: String = "share.isolation.level";
+    share_partition_max_record_locks: i32 = "share.partition.max.record.locks";
+    share_record_lock_duration_ms: i32 = "share.record.lock.duration.ms";
+    share_renew_acknowledge_enable: bool = "share.renew.acknowledge.enable";
+    share_session_timeout_ms: i32 = "share.session.timeout.ms";
+    streams_assignment_interval_ms: i32 = "streams.assignment.interval.ms";
+    streams_heartbeat_interval_ms: i32 = "streams.heartbeat.interval.ms";
+    streams_initial_rebalance_delay_ms: i32 = "streams.initial.rebalance.delay.ms";
+    streams_num_standby_replicas: i32 = "streams.num.standby.replicas";
+    streams_session_timeout_ms: i32 = "streams.session.timeout.ms";
+}
+
+impl GroupConfig {
+    /// Reads a group's configs and holds each override within the bounds of the broker, which may
+    /// have become narrower since it was set.
+    pub fn within_bounds(layers: &Layers) -> Result<GroupConfig, ConfigError> {
+        GroupConfig::parse(&layers.with_overrides(super::group_bounds::clamped(layers)?.into()))
+    }
+}
