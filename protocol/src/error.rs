@@ -15,6 +15,8 @@ pub enum ProtocolError {
     UnknownApiKey(i16),
     #[error("API {api_key} has no version {api_version}")]
     UnsupportedVersion { api_key: i16, api_version: i16 },
+    #[error("the message has no version {0}")]
+    NoSuchVersion(i16),
     #[error("{field} is cut off")]
     CutOff { field: &'static str },
     #[error("{field} claims {count} elements, there are {left} bytes")]
@@ -39,14 +41,20 @@ pub enum ProtocolError {
     NumberTooLong { field: &'static str },
     #[error("{field} would take more memory than {max} bytes")]
     TooLarge { field: &'static str, max: usize },
-    #[error("the request cannot be decoded: {0}")]
+    #[error("{field} is a tag of another version")]
+    TagNotInVersion { field: &'static str },
+    #[error("the message cannot be decoded: {0}")]
     Undecodable(String),
+    #[error("the message cannot be encoded: {0}")]
+    Unencodable(String),
 }
 
 impl From<&ProtocolError> for ErrorCode {
     fn from(error: &ProtocolError) -> Self {
         match error {
-            ProtocolError::UnsupportedVersion { .. } => ErrorCode::UnsupportedVersion,
+            ProtocolError::UnsupportedVersion { .. } | ProtocolError::NoSuchVersion(_) => {
+                ErrorCode::UnsupportedVersion
+            }
             ProtocolError::FrameSize { .. }
             | ProtocolError::HeaderCutOff
             | ProtocolError::UnknownApiKey(_)
@@ -58,7 +66,10 @@ impl From<&ProtocolError> for ErrorCode {
             | ProtocolError::NotUtf8 { .. }
             | ProtocolError::NumberTooLong { .. }
             | ProtocolError::TooLarge { .. }
+            | ProtocolError::TagNotInVersion { .. }
             | ProtocolError::Undecodable(_) => ErrorCode::InvalidRequest,
+            // Only a bug of ours asks for what its version cannot say.
+            ProtocolError::Unencodable(_) => ErrorCode::UnknownServerError,
         }
     }
 }

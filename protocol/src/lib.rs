@@ -13,11 +13,13 @@ mod generated;
 pub mod guard;
 pub mod header;
 pub mod ids;
+pub mod messages;
 pub mod records;
+pub mod response;
 pub mod schema;
 mod varint;
+mod wire;
 
-pub use kafka_protocol::messages;
 pub use kafka_protocol::protocol::{
     Decodable, Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange,
 };
@@ -35,3 +37,5 @@ pub use header::{
 };
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 pub use records::{BatchBuilder, Header, Record, RecordRules, RecordSummary, control, validate};
+pub use response::{Chunk, RecordsField, ResponseBuf};
+pub use wire::EncodeError;

@@ -1,0 +1,14 @@
+//! The messages of Kafka 4.3.1: kafka-protocol's, and ours where it knows an older version.
+//!
+//! Invariant: a message of ours has the name, the fields and the traits of kafka-protocol's.
+
+pub use kafka_protocol::messages::*;
+
+pub use crate::generated::{
+    describe_log_dirs_request, describe_log_dirs_response, list_offsets_request,
+    list_offsets_response,
+};
+pub use describe_log_dirs_request::DescribeLogDirsRequest;
+pub use describe_log_dirs_response::DescribeLogDirsResponse;
+pub use list_offsets_request::ListOffsetsRequest;
+pub use list_offsets_response::ListOffsetsResponse;
