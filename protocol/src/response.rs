@@ -96,6 +96,7 @@ impl ResponseBuf {
             buffer.put_u8(0); // No tagged fields.
         }
         ResponseBuf {
+            front: None,
             chunks: Vec::new(),
             buffer,
             externals: 0,
