@@ -34,7 +34,7 @@ pub use broker_check::{check_properties, unknown_properties};
 pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};
 pub use describe::{DescribedConfig, DescribedSynonym, describe};
 pub use error::{ConfigError, InvalidConfig};
-pub use listeners::{Listener, Listeners, parse_listeners, parse_protocol_map};
+pub use listeners::{Listener, ListenerProperties, Listeners, parse_listeners, parse_protocol_map};
 pub use markdown::configuration_markdown;
 pub use resolve::{
     ConfigMap, ConfigSource, Layers, Resolved, effective_properties, resolve, resolve_value,

@@ -1,0 +1,158 @@
+//! The config tables against what upstream itself knows (`fixtures/upstream-configs.tsv`).
+
+use metadata::config::{
+    BROKER_CONFIGS, BrokerConfig, CLIENT_METRICS_CONFIGS, ConfigDef, DYNAMIC_ONLY_BROKER_CONFIGS,
+    GROUP_CONFIGS, GroupConfig, Served, TOPIC_CONFIGS, TopicConfig, configuration_markdown,
+    find_broker_config,
+};
+
+const UPSTREAM: &str = include_str!("fixtures/upstream-configs.tsv");
+
+fn tables() -> [(&'static str, &'static [ConfigDef]); 5] {
+    [
+        ("broker", BROKER_CONFIGS),
+        ("broker-dynamic", DYNAMIC_ONLY_BROKER_CONFIGS),
+        ("topic", TOPIC_CONFIGS),
+        ("group", GROUP_CONFIGS),
+        ("client-metrics", CLIENT_METRICS_CONFIGS),
+    ]
+}
+
+fn row(table: &str, def: &ConfigDef) -> String {
+    let default = match def.default {
+        Some(text) => text,
+        None if def.required => "<none>",
+        None => "<null>",
+    };
+    let mode = if table.starts_with("broker") {
+        def.update.name()
+    } else {
+        "-"
+    };
+    let internal = def.internal.to_string();
+    let valid = def.valid.to_string();
+    [
+        table,
+        def.name,
+        def.kind.name(),
+        default,
+        &valid,
+        &internal,
+        mode,
+    ]
+    .join("\t")
+}
+
+#[test]
+fn every_row_is_upstreams() {
+    let upstream: Vec<&str> = UPSTREAM
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let ours: Vec<String> = tables()
+        .into_iter()
+        .flat_map(|(table, rows)| rows.iter().map(move |def| row(table, def)))
+        .collect();
+    for (ours, upstream) in ours.iter().zip(&upstream) {
+        assert_eq!(ours, upstream);
+    }
+    assert_eq!(ours.len(), upstream.len());
+}
+
+#[test]
+fn every_default_passes_its_own_check() {
+    for (table, rows) in tables() {
+        for def in rows.iter().filter(|def| !def.required) {
+            let value = def
+                .default_value()
+                .unwrap_or_else(|error| panic!("{table}: {error}"));
+            def.valid.check(def.name, value.as_ref()).unwrap();
+            let text = value.map(|value| value.to_text());
+            assert_eq!(text.as_deref(), def.default, "{table} {}", def.name);
+        }
+    }
+}
+
+#[test]
+fn a_topics_default_is_that_of_the_brokers_keys() {
+    for def in TOPIC_CONFIGS
+        .iter()
+        .chain(GROUP_CONFIGS)
+        .filter(|def| !def.synonyms.is_empty())
+    {
+        let default = def.synonyms.iter().find_map(|synonym| {
+            let text = find_broker_config(synonym.name)
+                .expect(synonym.name)
+                .default?;
+            Some(synonym.convert(text))
+        });
+        assert_eq!(default.as_deref(), def.default, "{}", def.name);
+    }
+}
+
+/// A row without a reader would promise what nothing does, and a reader of an ignored row would
+/// make the document wrong.
+#[test]
+fn a_row_is_honoured_exactly_when_code_reads_it() {
+    let honoured = |rows: &'static [ConfigDef]| {
+        let mut names: Vec<&str> = rows
+            .iter()
+            .filter(|def| def.served == Served::Honoured)
+            .map(|def| def.name)
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let mut topic = TopicConfig::KEYS.to_vec();
+    topic.sort_unstable();
+    assert_eq!(honoured(TOPIC_CONFIGS), topic);
+
+    let behind_topics = TOPIC_CONFIGS
+        .iter()
+        .filter(|def| def.served == Served::Honoured)
+        .flat_map(|def| def.synonyms.iter().map(|synonym| synonym.name));
+    let mut broker: Vec<&str> = BrokerConfig::KEYS
+        .iter()
+        .copied()
+        .chain(behind_topics)
+        .collect();
+    broker.sort_unstable();
+    broker.dedup();
+    assert_eq!(honoured(BROKER_CONFIGS), broker);
+
+    let mut group: Vec<&str> = GROUP_CONFIGS.iter().map(|def| def.name).collect();
+    group.sort_unstable();
+    let mut read = GroupConfig::KEYS.to_vec();
+    read.sort_unstable();
+    assert_eq!(read, group);
+}
+
+#[test]
+fn every_row_has_a_sentence_of_its_own() {
+    for (table, rows) in tables() {
+        for def in rows {
+            let doc = def.doc();
+            let capital = doc.starts_with(|c: char| c.is_ascii_uppercase());
+            assert!(capital && doc.ends_with('.'), "{table} {}: {doc}", def.name);
+            assert!(!doc.contains('|'), "{doc}");
+        }
+        let mut names: Vec<&str> = rows.iter().map(|def| def.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), rows.len(), "{table}");
+    }
+}
+
+#[test]
+fn the_document_is_made_from_the_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let page = configuration_markdown();
+    if std::env::var_os("REWRITE").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == page,
+        "docs/configuration.md is stale; REWRITE=1 cargo test --release -p metadata rewrites it"
+    );
+}
