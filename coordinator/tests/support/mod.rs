@@ -1,0 +1,161 @@
+//! A runtime for tests: a log that is a vector, a clock that is a number.
+//!
+//! Invariant: drives a shard exactly as the contract of `Shard` says, and checks after each event
+//! that the log alone makes the same hard state.
+
+use std::collections::BTreeMap;
+
+use coordinator::group::record::{Decoded, GroupRecord};
+use coordinator::group::{
+    GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
+};
+use coordinator::{Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
+use protocol::{ErrorCode, Offset, Timestamp};
+use uuid::Uuid;
+
+pub(crate) type Reply = (ReplyTo, Result<GroupResponse, ErrorCode>);
+
+/// What one step of the runtime led to.
+#[derive(Default)]
+pub(crate) struct Step {
+    pub(crate) records: Vec<GroupRecord>,
+    pub(crate) replies: Vec<Reply>,
+}
+
+pub(crate) struct Runtime {
+    pub(crate) config: GroupCoordinatorConfig,
+    pub(crate) shard: GroupShard,
+    pub(crate) now: i64,
+    pub(crate) log: Vec<GroupRecord>,
+    timers: BTreeMap<GroupTimer, i64>,
+    pub(crate) fail_next_append: Option<ErrorCode>,
+    next_uuid: u128,
+}
+
+impl Runtime {
+    pub(crate) fn new(config: GroupCoordinatorConfig) -> Runtime {
+        let shard = loaded_from(&config, &[], 0);
+        let mut runtime = Runtime {
+            config,
+            shard,
+            now: 1_000_000,
+            log: Vec::new(),
+            timers: BTreeMap::new(),
+            fail_next_append: None,
+            next_uuid: 0,
+        };
+        runtime.carry_out(Event::Loaded);
+        runtime
+    }
+
+    /// The shard is lost, and another one loads the log.
+    pub(crate) fn reload(&mut self) -> Step {
+        // Member ids go on where they were, as random ones do not come again.
+        self.next_uuid += 1_000;
+        self.shard = loaded_from(&self.config, &self.log, self.next_uuid);
+        self.timers.clear();
+        self.carry_out(Event::Loaded)
+    }
+
+    pub(crate) fn request(&mut self, token: u64, meta: RequestMeta, request: GroupRequest) -> Step {
+        self.carry_out(Event::Request {
+            token: ReplyTo(token),
+            meta,
+            request,
+        })
+    }
+
+    /// Moves the clock and lets every timer fire at its time.
+    pub(crate) fn advance(&mut self, ms: i64) -> Vec<(i64, Step)> {
+        let until = self.now + ms;
+        let mut steps = Vec::new();
+        while let Some((key, at)) = self.first_timer().filter(|(_, at)| *at <= until) {
+            self.timers.remove(&key);
+            self.now = self.now.max(at);
+            let step = self.carry_out(Event::Timer(key));
+            steps.push((self.now, step));
+        }
+        self.now = until;
+        steps
+    }
+
+    fn first_timer(&self) -> Option<(GroupTimer, i64)> {
+        let first = self.timers.iter().min_by_key(|(_, at)| **at)?;
+        Some((first.0.clone(), *first.1))
+    }
+
+    fn carry_out(&mut self, event: Event<GroupShard>) -> Step {
+        let mut step = Step::default();
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let output = self.shard.handle(Timestamp(self.now), event);
+            let Output {
+                token,
+                records,
+                replies,
+                effects,
+            } = output;
+            for effect in effects {
+                match effect {
+                    Effect::ArmTimer { key, at } => self.timers.insert(key, at.0),
+                    Effect::CancelTimer(key) => self.timers.remove(&key),
+                };
+            }
+            if !records.is_empty()
+                && let Some(code) = self.fail_next_append.take()
+            {
+                next = Some(Event::AppendFailed { token, code });
+                continue;
+            }
+            for record in &records {
+                self.log.push(record.clone());
+                self.shard.replay(meta_at(self.log.len()), record);
+            }
+            step.records.extend(records);
+            step.replies.extend(replies);
+        }
+        self.check_replay();
+        step
+    }
+
+    fn check_replay(&self) {
+        let fresh = loaded_from(&self.config, &self.log, 0);
+        let (live, fresh): (Vec<_>, Vec<_>) = (self.shard.rows().collect(), fresh.rows().collect());
+        assert_eq!(
+            live, fresh,
+            "the log makes another hard state than the events did"
+        );
+    }
+}
+
+fn meta_at(length: usize) -> RecordMeta {
+    RecordMeta {
+        offset: Offset(length as i64 - 1),
+        producer: None,
+    }
+}
+
+/// A shard that has replayed the bytes of these records.
+pub(crate) fn loaded_from(
+    config: &GroupCoordinatorConfig,
+    log: &[GroupRecord],
+    mut last_uuid: u128,
+) -> GroupShard {
+    let ids = move || {
+        last_uuid += 1;
+        Uuid::from_u128(last_uuid)
+    };
+    let mut shard = GroupShard::new(config.clone(), 0, ids);
+    for (index, record) in log.iter().enumerate() {
+        let (key, value) = record
+            .encode()
+            .expect("the shard writes what can be written");
+        let decoded = GroupRecord::decode(&key, value.as_ref());
+        let Ok(Decoded::Record(decoded)) = decoded else {
+            panic!("{record:?} reads back as {decoded:?}");
+        };
+        assert_eq!(&decoded, record);
+        shard.replay(meta_at(index + 1), &decoded);
+    }
+    shard
+}
