@@ -164,8 +164,10 @@ impl Args {
         self.values.remove(name)
     }
 
+    /// A dash stands for the empty text.
     fn text(&mut self, name: &str) -> Option<String> {
-        self.list(name).and_then(|mut values| values.pop())
+        let value = self.list(name)?.pop()?;
+        Some(if value == "-" { String::new() } else { value })
     }
 
     fn string(&mut self, name: &str) -> Option<StrBytes> {
@@ -514,6 +516,9 @@ fn show_response(response: &GroupResponse) -> String {
                     show_text(response.protocol_name.as_ref()),
                     short_id(&response.leader)
                 );
+            }
+            if response.error_code != 0 && response.protocol_name.is_none() {
+                text.push_str(" protocol=null");
             }
             if response.skip_assignment {
                 text.push_str(" skip-assignment");
