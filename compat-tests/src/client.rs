@@ -17,7 +17,7 @@ use crate::path::{self, Variables};
 use crate::run::names;
 use crate::schema::{Api, Schemas};
 
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the lack of an answer is watched where the recording has none.
 const SILENCE_DEADLINE: Duration = Duration::from_millis(1500);
 const SETUP_DEADLINE: Duration = Duration::from_secs(20);

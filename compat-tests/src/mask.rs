@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::path::{Variables, matches};
 
 const MASKS: &str = include_str!("../masks.json");
+/// Shorter variables might be found in other texts by chance.
+const NAME_LENGTH_MIN: usize = 8;
 /// Longer texts are recorded by their beginning and their length.
 const TEXT_LENGTH_MAX: usize = 3000;
 const DAY_MS: u128 = 86_400_000;
@@ -67,15 +69,16 @@ impl Masks {
         })
     }
 
-    /// Masks an answer in place; the case's own names become `$case`, `$id` and `$salt`.
+    /// Masks an answer in place; the texts of variables (the case's names, ids that were saved)
+    /// become `$` and the variable's name, so that equal ids stay equal.
     pub(crate) fn apply(&self, api: &str, answer: &mut Value, variables: &Variables) {
-        let names = ["case", "id", "salt"].map(|name| {
-            let text = variables
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            (text.to_owned(), format!("${name}"))
-        });
+        // The longest first: the name of a case holds the salt.
+        let mut names: Vec<(String, String)> = variables
+            .iter()
+            .filter_map(|(name, value)| Some((value.as_str()?.to_owned(), format!("${name}"))))
+            .filter(|(text, _)| text.len() >= NAME_LENGTH_MIN)
+            .collect();
+        names.sort_by_key(|(text, sign)| (std::cmp::Reverse(text.len()), sign.clone()));
         self.walk(api, answer, &names);
     }
 
@@ -93,7 +96,7 @@ impl Masks {
                     .for_each(|item| self.walk(&inner, item, names));
             }
             Value::String(text) => {
-                for (name, sign) in names.iter().filter(|(name, _)| !name.is_empty()) {
+                for (name, sign) in names {
                     *text = text.replace(name.as_str(), sign);
                 }
             }
@@ -195,12 +198,12 @@ mod tests {
     fn the_case_s_own_names_and_inner_uuids_are_replaced() {
         let masks = Masks::load(Vec::new()).unwrap();
         let variables = Variables::from([
-            ("case".to_owned(), json!("x-q1-v2")),
-            ("id".to_owned(), json!("x-q1")),
-            ("salt".to_owned(), json!("q1")),
+            ("case".to_owned(), json!("x-qabcdefgh-v2")),
+            ("id".to_owned(), json!("x-qabcdefgh")),
+            ("salt".to_owned(), json!("qabcdefgh")),
         ]);
         let uuid = "0123abcd-0123-4567-89ab-0123456789ab";
-        let mut answer = json!({ "Group": "x-q1-v2", "MemberId": format!("compat-{uuid}") });
+        let mut answer = json!({ "Group": "x-qabcdefgh-v2", "MemberId": format!("compat-{uuid}") });
         masks.apply("JoinGroup", &mut answer, &variables);
         assert_eq!(
             answer,
