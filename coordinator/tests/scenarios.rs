@@ -385,6 +385,7 @@ impl Args {
 fn latest_version(directive: &str) -> i16 {
     match directive {
         "join" => 9,
+        "sync" => 4,
         "commit" | "fetch" => 10,
         "describe" => 6,
         _ => 5,

@@ -107,6 +107,13 @@ impl GroupRequest {
     ) -> Option<GroupResponse> {
         let code = match self {
             GroupRequest::JoinGroup(request) => refuse_join(request, meta, config),
+            GroupRequest::SyncGroup(request)
+                if meta.api_version >= 5
+                    && (request.protocol_type.is_none() || request.protocol_name.is_none()) =>
+            {
+                // KIP-559: who can name the protocol must.
+                Some(ErrorCode::InconsistentGroupProtocol)
+            }
             GroupRequest::SyncGroup(_)
             | GroupRequest::Heartbeat(_)
             | GroupRequest::LeaveGroup(_)
@@ -143,13 +150,17 @@ fn refuse_join(
     config: &GroupCoordinatorConfig,
 ) -> Option<ErrorCode> {
     let allowed = config.group_min_session_timeout_ms..=config.group_max_session_timeout_ms;
-    let too_long = |text: &str| text.len() + MEMBER_ID_SUFFIX > STRING_BYTES_MAX;
+    let too_long = |text: &str| text.len() > STRING_BYTES_MAX;
+    let too_long_for_member_id = |text: &str| text.len() + MEMBER_ID_SUFFIX > STRING_BYTES_MAX;
     if request.group_id.is_empty() || request.group_id.len() > STRING_BYTES_MAX {
         Some(ErrorCode::InvalidGroupId)
     } else if !allowed.contains(&request.session_timeout_ms) {
         Some(ErrorCode::InvalidSessionTimeout)
-    } else if too_long(&meta.client_id)
-        || request.group_instance_id.as_deref().is_some_and(too_long)
+    } else if too_long_for_member_id(&meta.client_id)
+        || request
+            .group_instance_id
+            .as_deref()
+            .is_some_and(too_long_for_member_id)
         || too_long(&request.protocol_type)
         || request
             .protocols
@@ -280,6 +291,20 @@ fn heartbeat_error(code: ErrorCode) -> HeartbeatResponse {
         code.code()
     };
     HeartbeatResponse::default().with_error_code(code)
+}
+
+/// Before version 7 no protocol is the empty name, from then on it is null.
+pub(crate) fn shape_join(mut response: JoinGroupResponse, api_version: i16) -> JoinGroupResponse {
+    let named = response
+        .protocol_name
+        .take()
+        .filter(|name| !name.is_empty());
+    response.protocol_name = if api_version < 7 {
+        Some(named.unwrap_or_default())
+    } else {
+        named
+    };
+    response
 }
 
 /// Version 0 to 2 name one member, later ones a list.

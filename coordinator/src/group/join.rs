@@ -161,13 +161,7 @@ impl ClassicGroup {
         }
         match self.validate_member(member_id, request.group_instance_id.as_deref()) {
             Ok(()) => self.rejoin(turn, join, &Arc::from(member_id)),
-            Err(code) => {
-                let response = protocol::messages::JoinGroupResponse::default()
-                    .with_member_id(request.member_id.clone())
-                    .with_error_code(code.code())
-                    .with_protocol_name(None);
-                turn.join_reply(join.waiting, response);
-            }
+            Err(code) => turn.join_error(join.waiting, member_id, code),
         }
     }
 

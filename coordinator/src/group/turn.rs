@@ -10,6 +10,7 @@ use bytes::Bytes;
 use protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use protocol::{ErrorCode, StrBytes, Timestamp};
 
+use super::api::shape_join;
 use super::classic::{ClassicGroup, Member, Waiting};
 use super::record::{GroupMetadataValue, GroupRecord};
 use super::{GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
@@ -74,11 +75,8 @@ impl Turn {
         self.replies.push((token, Err(code)));
     }
 
-    pub(crate) fn join_reply(&mut self, waiting: Waiting, mut response: JoinGroupResponse) {
-        if waiting.api_version < 7 && response.protocol_name.is_none() {
-            // Before version 7 the name cannot be null.
-            response.protocol_name = Some(StrBytes::default());
-        }
+    pub(crate) fn join_reply(&mut self, waiting: Waiting, response: JoinGroupResponse) {
+        let response = shape_join(response, waiting.api_version);
         self.reply(waiting.token, GroupResponse::JoinGroup(response));
     }
 
