@@ -14,4 +14,6 @@ pub mod describe_log_dirs_response;
 pub mod fetch_response;
 pub mod list_offsets_request;
 pub mod list_offsets_response;
+pub mod offset_commit_request;
+pub mod offset_fetch_request;
 pub(crate) mod requests;

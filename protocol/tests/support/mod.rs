@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod requests;
+
 /// SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
 
