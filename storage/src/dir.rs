@@ -1,0 +1,493 @@
+//! One log directory: its identity, its lock, its logs.
+//!
+//! Invariant: one process at a time; a folder is a log of the topic whose id lies in it; what the
+//! checkpoint files say of a name is said of the topic that has it now.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use protocol::{TopicId, TopicPartition};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::checkpoint::{
+    CLEAN_SHUTDOWN, CLEAN_SHUTDOWN_CONTENT, LOCK, META_PROPERTIES, MetaProperties,
+    PARTITION_METADATA, parse_meta_properties, parse_offsets, parse_partition_metadata,
+    render_meta_properties, render_partition_metadata,
+};
+use crate::config::LogConfig;
+use crate::error::Error;
+use crate::fs::{Durable, Fs, RealFs, ReplaceError, read_file, replace_file};
+use crate::kv::{self, Kv, LazyKv};
+use crate::log::{Listing, Log, OpenRequest};
+use crate::shared::{CheckpointFile, Checkpoints, Shared};
+
+/// Segment files that are held open at once, by default.
+const OPEN_FILES_MAX: usize = 4096;
+/// Upstream bounds the name of a folder that waits for its removal.
+const FOLDER_NAME_MAX: usize = 255;
+
+/// How a log directory is opened.
+pub struct LogDirOptions {
+    pub fs: Arc<dyn Fs>,
+    pub node_id: i32,
+    /// Must be what the directory says; an empty directory is formatted with it, or with a new one.
+    pub cluster_id: Option<String>,
+    /// What an empty directory is formatted with; a random one where it is not given.
+    pub directory_id: Option<Uuid>,
+    pub open_files_max: usize,
+    /// Keeps the views in memory (tests, simulation).
+    pub kv_in_memory: bool,
+}
+
+impl LogDirOptions {
+    pub fn new(node_id: i32) -> LogDirOptions {
+        LogDirOptions {
+            fs: Arc::new(RealFs),
+            node_id,
+            cluster_id: None,
+            directory_id: None,
+            open_files_max: OPEN_FILES_MAX,
+            kv_in_memory: false,
+        }
+    }
+}
+
+/// A log that was found in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLog {
+    pub topic_partition: TopicPartition,
+    /// `None` where `partition.metadata` is missing or damaged.
+    pub topic_id: Option<TopicId>,
+}
+
+/// An open log directory.
+pub struct LogDir {
+    shared: Arc<Shared>,
+    cluster_id: String,
+    was_closed_cleanly: bool,
+    found: Vec<FoundLog>,
+    logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
+    /// Held as long as the directory is.
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl LogDir {
+    /// Opens a directory, or formats an empty one. The views open on a thread of their own.
+    pub fn open(path: impl Into<PathBuf>, options: LogDirOptions) -> Result<LogDir, Error> {
+        let path = path.into();
+        let fs = Arc::clone(&options.fs);
+        fs.create_dir_all(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
+        let lock = fs.lock(&path.join(LOCK)).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::WouldBlock {
+                Error::Locked { path: path.clone() }
+            } else {
+                Error::io("lock", path.join(LOCK), error)
+            }
+        })?;
+        let kv = if options.kv_in_memory {
+            LazyKv::ready(Kv::in_memory())
+        } else {
+            LazyKv::open(path.join(kv::FOLDER))
+        };
+        let entries = fs
+            .list(&path)
+            .map_err(|error| Error::io("list", &path, error))?;
+        let names: Vec<String> = entries
+            .into_iter()
+            .filter(|entry| entry.is_dir)
+            .map(|entry| entry.name)
+            .collect();
+        let found = find_logs(&*fs, &path, &names);
+        let identity = identity(&*fs, &path, &options, !found.is_empty())?;
+        let was_closed_cleanly = take_clean_marker(&*fs, &path)?;
+        let checkpoints = read_checkpoints(&*fs, &path);
+        let directory_id = identity.directory_id.unwrap_or_default();
+        let open_files_max = options.open_files_max;
+        let shared = Shared::new(fs, path, directory_id, open_files_max, kv, checkpoints);
+        let dir = LogDir {
+            shared: Arc::new(shared),
+            cluster_id: identity.cluster_id,
+            was_closed_cleanly,
+            found,
+            logs: Mutex::new(BTreeMap::new()),
+            _lock: lock,
+        };
+        dir.purge_deleted(&names);
+        Ok(dir)
+    }
+
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    pub fn directory_id(&self) -> Uuid {
+        self.shared.directory_id
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    pub fn was_closed_cleanly(&self) -> bool {
+        self.was_closed_cleanly
+    }
+
+    /// The logs that were there when the directory was opened.
+    pub fn found_logs(&self) -> Vec<FoundLog> {
+        self.found.clone()
+    }
+
+    /// A log that is open.
+    pub fn log(&self, topic_partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs.lock().get(topic_partition).map(Arc::clone)
+    }
+
+    /// The log of a partition: the open one, the one on the disk, or a new one.
+    ///
+    /// Several threads may open different logs at once: a log that was not closed cleanly is read
+    /// from its recovery point.
+    pub fn create_or_open(
+        &self,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, Error> {
+        if let Some(log) = self.log(topic_partition) {
+            check_topic_id(topic_partition, topic_id, log.topic_id())?;
+            return Ok(log);
+        }
+        let folder = self.shared.path.join(topic_partition.to_string());
+        let (listing, is_new) = match Listing::read(&*self.shared.fs, &folder) {
+            Ok(listing) => {
+                self.check_metadata(topic_partition, topic_id, &folder)?;
+                (listing, false)
+            }
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.make_folder(topic_partition, topic_id, &folder)?;
+                (Listing::default(), true)
+            }
+            Err(error) => return Err(error),
+        };
+        let request = OpenRequest {
+            shared: Arc::clone(&self.shared),
+            topic_partition: topic_partition.clone(),
+            topic_id,
+            config,
+            folder,
+            listing,
+            is_new,
+        };
+        let log = Arc::new(request.open()?);
+        let mut logs = self.logs.lock();
+        let log = logs.entry(topic_partition.clone()).or_insert(log);
+        Ok(Arc::clone(log))
+    }
+
+    fn make_folder(
+        &self,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        // What the files say of this name, they say of a topic that is gone.
+        self.shared.forget_checkpoints(topic_partition)?;
+        let fs = &*self.shared.fs;
+        fs.create_dir_all(folder)
+            .map_err(|error| Error::io("create", folder, error))?;
+        self.write_metadata(topic_id, folder)
+    }
+
+    fn write_metadata(&self, topic_id: TopicId, folder: &Path) -> Result<(), Error> {
+        let content = render_partition_metadata(topic_id);
+        let path = folder.join(PARTITION_METADATA);
+        // Durable with the first sync of the log, which is before anything in it is.
+        self.shared
+            .replace_file(&path, content.as_bytes(), Durable::No)
+    }
+
+    fn check_metadata(
+        &self,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        match read_topic_id(&*self.shared.fs, folder) {
+            Some(found) => check_topic_id(topic_partition, topic_id, found),
+            None => {
+                warn!(log = %topic_partition, %topic_id, "writes partition.metadata anew");
+                self.write_metadata(topic_id, folder)
+            }
+        }
+    }
+
+    /// Closes a log and removes it.
+    pub fn delete(&self, log: &Arc<Log>) -> Result<(), Error> {
+        log.close_for_deletion();
+        let topic_partition = log.topic_partition();
+        self.logs.lock().remove(topic_partition);
+        let from = log.folder();
+        let to = self.shared.path.join(deleted_name(topic_partition));
+        let fs = &*self.shared.fs;
+        fs.rename(&from, &to)
+            .map_err(|error| Error::io("rename", &from, error))?;
+        log.folder_renamed(to.clone());
+        self.shared.forget_checkpoints(topic_partition)?;
+        fs.remove_dir_all(&to)
+            .map_err(|error| Error::io("remove", &to, error))?;
+        info!(log = %topic_partition, "deleted the log");
+        Ok(())
+    }
+
+    fn purge_deleted(&self, names: &[String]) {
+        let deleted = names.iter().filter(|name| name.ends_with("-delete"));
+        for name in deleted {
+            if let Err(error) = self.shared.fs.remove_dir_all(&self.shared.path.join(name)) {
+                warn!(name, %error, "a deleted log stays");
+            }
+        }
+    }
+
+    /// Writes recovery points, log start offsets, high watermarks and pending index entries down.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.shared.check_online()?;
+        self.shared.kv().reopen_if_failed();
+        let logs: Vec<Arc<Log>> = self.logs.lock().values().map(Arc::clone).collect();
+        let mut result = Ok(());
+        for log in &logs {
+            match log.prepare_checkpoint() {
+                Ok(()) | Err(Error::Closed { .. }) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        self.write_checkpoints(&logs)?;
+        result
+    }
+
+    fn write_checkpoints(&self, logs: &[Arc<Log>]) -> Result<(), Error> {
+        for file in CheckpointFile::ALL {
+            self.shared.update_checkpoint(file, |offsets| {
+                // Under the lock of the files: a log that was deleted meanwhile does not come back.
+                let open = self.logs.lock();
+                for log in logs
+                    .iter()
+                    .filter(|log| open.contains_key(log.topic_partition()))
+                {
+                    let (recovery_point, log_start, high_watermark) = log.checkpoint_offsets();
+                    let offset = match file {
+                        CheckpointFile::RecoveryPoints => recovery_point,
+                        CheckpointFile::LogStartOffsets => log_start,
+                        CheckpointFile::HighWatermarks => high_watermark,
+                    };
+                    offsets.insert(log.topic_partition().clone(), offset);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Closes all logs, and leaves the mark of a clean stop.
+    pub fn close(&self) -> Result<(), Error> {
+        let logs: Vec<Arc<Log>> = self.logs.lock().values().map(Arc::clone).collect();
+        let mut result = Ok(());
+        for log in &logs {
+            if let Err(error) = log.close() {
+                warn!(log = %log.topic_partition(), %error, "not closed cleanly");
+                result = Err(error);
+            }
+        }
+        self.write_checkpoints(&logs)?;
+        if let Err(error) = self.shared.kv().flush() {
+            warn!(%error, "the view is not flushed: the next start reads more");
+        }
+        result?;
+        let path = self.shared.path.join(CLEAN_SHUTDOWN);
+        self.shared
+            .replace_file(&path, CLEAN_SHUTDOWN_CONTENT.as_bytes(), Durable::Yes)
+    }
+
+    /// Whether a sync failed; nothing is written any more then.
+    pub fn is_offline(&self) -> bool {
+        self.shared.is_offline()
+    }
+
+    pub fn total_bytes(&self) -> Result<u64, Error> {
+        self.space().map(|(total, _)| total)
+    }
+
+    pub fn usable_bytes(&self) -> Result<u64, Error> {
+        self.space().map(|(_, usable)| usable)
+    }
+
+    fn space(&self) -> Result<(u64, u64), Error> {
+        let space = self.shared.fs.space(&self.shared.path);
+        space.map_err(|error| Error::io("look at", &self.shared.path, error))
+    }
+
+    /// The views; waits until they are open.
+    pub fn kv(&self) -> &Kv {
+        self.shared.kv()
+    }
+}
+
+fn check_topic_id(
+    topic_partition: &TopicPartition,
+    expected: TopicId,
+    found: TopicId,
+) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::InconsistentTopicId {
+        topic_partition: topic_partition.clone(),
+        expected,
+        found,
+    })
+}
+
+/// As upstream names it: topic, partition, a unique part, `-delete`; the topic is cut to fit.
+fn deleted_name(topic_partition: &TopicPartition) -> String {
+    let unique = Uuid::new_v4().simple();
+    let suffix = format!("-{}.{unique}-delete", topic_partition.partition);
+    let mut topic = topic_partition.topic.to_string();
+    topic.truncate(FOLDER_NAME_MAX - suffix.len());
+    topic + &suffix
+}
+
+/// The partition that a folder is named after.
+fn partition_of(folder: &str) -> Option<TopicPartition> {
+    let waits = ["-delete", "-future", "-stray"]
+        .iter()
+        .any(|suffix| folder.ends_with(suffix));
+    let (topic, partition) = folder.rsplit_once('-')?;
+    let is_number = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+    if waits || topic.is_empty() || !is_number {
+        return None;
+    }
+    Some(TopicPartition::new(topic, partition.parse().ok()?))
+}
+
+fn read_topic_id(fs: &dyn Fs, folder: &Path) -> Option<TopicId> {
+    let content = read_file(fs, &folder.join(PARTITION_METADATA)).ok()?;
+    parse_partition_metadata(&content)
+}
+
+fn find_logs(fs: &dyn Fs, path: &Path, names: &[String]) -> Vec<FoundLog> {
+    let found = names.iter().filter_map(|name| {
+        let topic_partition = partition_of(name)?;
+        Some(FoundLog {
+            topic_partition,
+            topic_id: read_topic_id(fs, &path.join(name)),
+        })
+    });
+    found.collect()
+}
+
+/// Reads who the directory belongs to, or writes it into an empty one.
+fn identity(
+    fs: &dyn Fs,
+    path: &Path,
+    options: &LogDirOptions,
+    holds_logs: bool,
+) -> Result<MetaProperties, Error> {
+    let file = path.join(META_PROPERTIES);
+    let refused = |reason| Error::MetaProperties {
+        path: file.clone(),
+        reason,
+    };
+    match read_file(fs, &file) {
+        Ok(content) => {
+            let mut found = parse_meta_properties(&content).map_err(refused)?;
+            if found.node_id != options.node_id {
+                let (expected, found) = (options.node_id, found.node_id);
+                return Err(Error::NodeId {
+                    path: file,
+                    expected,
+                    found,
+                });
+            }
+            if let Some(expected) = options.cluster_id.clone()
+                && found.cluster_id != expected
+            {
+                let found = found.cluster_id;
+                return Err(Error::ClusterId {
+                    path: file,
+                    expected,
+                    found,
+                });
+            }
+            if found.directory_id.is_none() {
+                // Directories of Kafka before 3.7 have none.
+                found.directory_id = Some(options.directory_id.unwrap_or_else(new_uuid));
+                write_identity(fs, &file, &found)?;
+            }
+            Ok(found)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if holds_logs {
+                return Err(refused("is missing, but the directory holds logs"));
+            }
+            let new_cluster = || protocol::ids::uuid_to_base64(new_uuid());
+            let properties = MetaProperties {
+                cluster_id: options.cluster_id.clone().unwrap_or_else(new_cluster),
+                node_id: options.node_id,
+                directory_id: Some(options.directory_id.unwrap_or_else(new_uuid)),
+            };
+            write_identity(fs, &file, &properties)?;
+            Ok(properties)
+        }
+        Err(error) => Err(Error::io("read", file, error)),
+    }
+}
+
+fn write_identity(fs: &dyn Fs, file: &Path, properties: &MetaProperties) -> Result<(), Error> {
+    let content = render_meta_properties(properties);
+    replace_file(fs, file, content.as_bytes(), Durable::Yes).map_err(|error| match error {
+        ReplaceError::Io(error) => Error::io("write", file, error),
+        ReplaceError::Sync(error) => Error::io("sync", file, error),
+    })
+}
+
+/// As upstream makes them: no id begins with a dash, which command lines take for an option.
+fn new_uuid() -> Uuid {
+    loop {
+        let id = Uuid::new_v4();
+        if !protocol::ids::uuid_to_base64(id).starts_with('-') {
+            return id;
+        }
+    }
+}
+
+/// Takes the mark of a clean stop away, durably, before anything is written.
+fn take_clean_marker(fs: &dyn Fs, path: &Path) -> Result<bool, Error> {
+    let marker = path.join(CLEAN_SHUTDOWN);
+    match fs.remove_file(&marker) {
+        Ok(()) => {
+            fs.sync_dir(path)
+                .map_err(|error| Error::io("sync", path, error))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("remove", marker, error)),
+    }
+}
+
+fn read_checkpoints(fs: &dyn Fs, path: &Path) -> Checkpoints {
+    let mut checkpoints = Checkpoints::default();
+    for file in CheckpointFile::ALL {
+        let path = path.join(file.name());
+        // A missing file costs a longer recovery, no more.
+        let Ok(content) = read_file(fs, &path) else {
+            continue;
+        };
+        let parsed = parse_offsets(&content);
+        if parsed.damaged {
+            warn!(file = %path.display(), "damaged: what it should say is read from the logs");
+        }
+        *checkpoints.of(file) = parsed.value;
+    }
+    checkpoints
+}

@@ -1,0 +1,236 @@
+//! The key-value views of the logs: the only place that knows RocksDB.
+//!
+//! Invariant: everything in here can be rebuilt from the logs and the small checkpoint files. A
+//! view that is lost, behind or cannot be written makes a lookup slower, never wrong; so opening
+//! never fails: a damaged database is made anew, and where that fails too the views live in memory.
+//!
+//! ```text
+//! Kv ── Store (trait) ── RocksStore     one database per log directory, few column families
+//!                     └─ MemoryStore    a map: tests, simulation, last resort
+//! ```
+
+mod coordinator_view;
+mod keys;
+mod log_state;
+mod memory;
+mod offset_index;
+mod rocks;
+
+pub use coordinator_view::{CoordinatorView, ViewBatch};
+pub(crate) use keys::LogId;
+pub(crate) use log_state::SegmentSummary;
+pub(crate) use offset_index::IndexEntry;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
+
+use parking_lot::{Mutex, RwLock};
+use tracing::{error, warn};
+
+use crate::error::Error;
+use memory::MemoryStore;
+use rocks::RocksStore;
+
+/// The folder of the database inside the log directory.
+pub(crate) const FOLDER: &str = "klamm.rocksdb";
+
+/// The column families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Family {
+    /// Offset and time index of segments.
+    SegmentIndex,
+    /// Segment summaries, producer state, aborted transactions.
+    LogState,
+    /// Rows of the coordinators, opaque here.
+    CoordinatorView,
+}
+
+impl Family {
+    pub(crate) const ALL: [Family; 3] = [
+        Family::SegmentIndex,
+        Family::LogState,
+        Family::CoordinatorView,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Family::SegmentIndex => "segment_index",
+            Family::LogState => "log_state",
+            Family::CoordinatorView => "coordinator_view",
+        }
+    }
+}
+
+/// One change of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Put(Family, Vec<u8>, Vec<u8>),
+    Delete(Family, Vec<u8>),
+    /// From the first key (inclusive) to the second (exclusive).
+    DeleteRange(Family, Vec<u8>, Vec<u8>),
+}
+
+type Row = (Vec<u8>, Vec<u8>);
+
+/// An ordered map per family; a batch is applied whole or not at all.
+pub(crate) trait Store: Send + Sync {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+    /// The last row with a key in `[low, high]`.
+    fn last_in(&self, family: Family, low: &[u8], high: &[u8]) -> Result<Option<Row>, Error>;
+    /// Rows in `[low, high)` in key order (to the end where `high` is `None`), until the visitor
+    /// says no.
+    fn scan(
+        &self,
+        family: Family,
+        low: &[u8],
+        high: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Error>;
+    fn write(&self, changes: Vec<Change>) -> Result<(), Error>;
+    /// Makes everything written durable.
+    fn flush(&self) -> Result<(), Error>;
+}
+
+/// The views of one log directory.
+pub struct Kv {
+    folder: Option<PathBuf>,
+    store: RwLock<Box<dyn Store>>,
+    /// A write failed: the database may refuse all further ones until it is opened again.
+    failed: Mutex<bool>,
+}
+
+impl Kv {
+    /// Opens the database in a folder; a damaged one is removed and made anew.
+    pub(crate) fn open(folder: &Path) -> Kv {
+        Kv {
+            folder: Some(folder.to_owned()),
+            store: RwLock::new(open_store(folder)),
+            failed: Mutex::new(false),
+        }
+    }
+
+    /// A view that is gone with the process.
+    pub fn in_memory() -> Kv {
+        Kv {
+            folder: None,
+            store: RwLock::new(Box::new(MemoryStore::default())),
+            failed: Mutex::new(false),
+        }
+    }
+
+    /// The rows of the coordinators.
+    pub fn coordinator_view(&self) -> CoordinatorView<'_> {
+        CoordinatorView::new(self)
+    }
+
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.store.read().get(family, key)
+    }
+
+    fn last_in(&self, family: Family, low: &[u8], high: &[u8]) -> Result<Option<Row>, Error> {
+        self.store.read().last_in(family, low, high)
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        low: &[u8],
+        high: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Error> {
+        self.store.read().scan(family, low, high, visit)
+    }
+
+    fn write(&self, changes: Vec<Change>) -> Result<(), Error> {
+        let result = self.store.read().write(changes);
+        if result.is_err() {
+            *self.failed.lock() = true;
+        }
+        result
+    }
+
+    /// Makes everything written durable.
+    pub fn flush(&self) -> Result<(), Error> {
+        let result = self.store.read().flush();
+        if result.is_err() {
+            *self.failed.lock() = true;
+        }
+        result
+    }
+
+    /// Opens the database again after a failed write (RocksDB latches its first background error).
+    pub(crate) fn reopen_if_failed(&self) {
+        let Some(folder) = &self.folder else { return };
+        let mut failed = self.failed.lock();
+        if !*failed {
+            return;
+        }
+        let mut store = self.store.write();
+        // The database must be closed before it can be opened.
+        *store = Box::new(MemoryStore::default());
+        *store = open_store(folder);
+        *failed = false;
+        warn!(folder = %folder.display(), "opened the key-value view again after a failed write");
+    }
+}
+
+fn open_store(folder: &Path) -> Box<dyn Store> {
+    let first = match RocksStore::open(folder) {
+        Ok(store) => return Box::new(store),
+        Err(error) => error,
+    };
+    warn!(folder = %folder.display(), error = %first, "the key-value view is made anew");
+    match RocksStore::remove(folder).and_then(|()| RocksStore::open(folder)) {
+        Ok(store) => Box::new(store),
+        Err(error) => {
+            error!(folder = %folder.display(), %error, "the key-value view stays in memory");
+            Box::new(MemoryStore::default())
+        }
+    }
+}
+
+/// A view that is opened on a thread of its own, and waited for at its first use.
+pub(crate) struct LazyKv {
+    kv: OnceLock<Kv>,
+    opening: Mutex<Option<JoinHandle<Kv>>>,
+    folder: Option<PathBuf>,
+}
+
+impl LazyKv {
+    pub(crate) fn open(folder: PathBuf) -> LazyKv {
+        let path = folder.clone();
+        let opening = std::thread::Builder::new()
+            .name("kv-open".into())
+            .spawn(move || Kv::open(&path))
+            .ok();
+        LazyKv {
+            kv: OnceLock::new(),
+            opening: Mutex::new(opening),
+            folder: Some(folder),
+        }
+    }
+
+    pub(crate) fn ready(kv: Kv) -> LazyKv {
+        LazyKv {
+            kv: OnceLock::from(kv),
+            opening: Mutex::new(None),
+            folder: None,
+        }
+    }
+
+    pub(crate) fn get(&self) -> &Kv {
+        self.kv.get_or_init(|| {
+            let opened = self
+                .opening
+                .lock()
+                .take()
+                .and_then(|thread| thread.join().ok());
+            match (opened, &self.folder) {
+                (Some(kv), _) => kv,
+                (None, Some(folder)) => Kv::open(folder),
+                (None, None) => Kv::in_memory(),
+            }
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! Appends: checked without the lock, placed and written under it.
+//!
+//! Invariant: a batch is either whole in the log and published, or not there: after a write that
+//! failed, the torn bytes are cut before the next one.
+
+use std::io::IoSlice;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use parking_lot::MutexGuard;
+use protocol::{BatchHeader, HEADER_SIZE, LeaderEpoch, Offset, Timestamp};
+
+use super::types::{AppendInfo, AppendOrigin};
+use super::validate::{Checked, Validator, split};
+use super::{Log, LogEnd, Writer};
+use crate::config::LogConfig;
+use crate::error::{AppendError, Error};
+use crate::fs::write_all;
+
+/// A batch with its place in the log.
+struct Placed {
+    bytes: [u8; HEADER_SIZE],
+    header: BatchHeader,
+    checked: Checked,
+}
+
+impl Log {
+    /// Appends as the partition's leader: gives the records their offsets.
+    ///
+    /// Not durable when it returns; see `sync_to` and `AppendInfo::needs_sync`.
+    pub fn append_as_leader(
+        &self,
+        records: Bytes,
+        leader_epoch: LeaderEpoch,
+        origin: AppendOrigin,
+        now: Timestamp,
+    ) -> Result<AppendInfo, AppendError> {
+        self.shared.check_online()?;
+        let config = self.config();
+        let validator = Validator {
+            config: &config,
+            topic_partition: &self.topic_partition,
+            origin,
+            leader_epoch,
+            now,
+        };
+        let checked = validator.check_all(records)?;
+        let mut writer = self.writer()?;
+        if let Some(known) = self.duplicate(&writer, &checked, origin, leader_epoch) {
+            return Ok(known);
+        }
+        for batch in &checked {
+            writer
+                .producers
+                .check(batch.header(), batch.marker, origin)?;
+        }
+        let mut next = self.end.lock().offset;
+        let placed = checked
+            .into_iter()
+            .map(|checked| {
+                let (bytes, header) = checked.placed(next, leader_epoch);
+                next = header.next_offset();
+                Placed {
+                    bytes,
+                    header,
+                    checked,
+                }
+            })
+            .collect();
+        let mut info = self.write(&mut writer, placed, &config, now)?;
+        if config.timestamp_type == protocol::TimestampType::LogAppendTime {
+            info.log_append_time = Some(now);
+        }
+        Ok(info)
+    }
+
+    /// Appends what a leader sent: the records keep their offsets, which must lie behind the end.
+    pub fn append_as_follower(
+        &self,
+        records: Bytes,
+        now: Timestamp,
+    ) -> Result<AppendInfo, AppendError> {
+        self.shared.check_online()?;
+        let config = self.config();
+        let batches = split(records)?;
+        let mut placed = Vec::with_capacity(batches.len());
+        for batch in batches {
+            batch.verify_crc().map_err(Error::from)?;
+            let header = *batch.header();
+            let checked = Checked::as_it_is(batch)?;
+            let (bytes, _) = checked.placed(header.base_offset, header.partition_leader_epoch);
+            placed.push(Placed {
+                bytes,
+                header,
+                checked,
+            });
+        }
+        let mut writer = self.writer()?;
+        let mut next = self.end.lock().offset;
+        let Some(first) = placed.first() else {
+            return Ok(self.nothing_appended(next));
+        };
+        if first.header.base_offset < next {
+            return Err(AppendError::from(Error::UnexpectedAppendOffset {
+                topic_partition: self.topic_partition.clone(),
+                found: first.header.base_offset,
+                log_end_offset: next,
+            }));
+        }
+        for batch in &placed {
+            if batch.header.base_offset < next || batch.header.last_offset_delta < 0 {
+                let topic_partition = self.topic_partition.clone();
+                return Err(Error::OffsetsOutOfOrder { topic_partition }.into());
+            }
+            next = batch.header.next_offset();
+        }
+        Ok(self.write(&mut writer, placed, &config, now)?)
+    }
+
+    fn nothing_appended(&self, log_end_offset: Offset) -> AppendInfo {
+        AppendInfo {
+            base_offset: log_end_offset,
+            last_offset: Offset(log_end_offset.0 - 1),
+            log_end_offset,
+            log_append_time: None,
+            log_start_offset: self.log_start_offset(),
+            duplicate: false,
+            leader_epoch: self.latest_epoch().unwrap_or(LeaderEpoch::NONE),
+            needs_sync: false,
+        }
+    }
+
+    /// The answer to a batch that a client sends again.
+    fn duplicate(
+        &self,
+        writer: &Writer,
+        checked: &[Checked],
+        origin: AppendOrigin,
+        leader_epoch: LeaderEpoch,
+    ) -> Option<AppendInfo> {
+        if origin != AppendOrigin::Client {
+            return None;
+        }
+        let known = checked
+            .iter()
+            .find_map(|batch| writer.producers.find_duplicate(batch.header()))?;
+        let log_end_offset = self.log_end_offset();
+        Some(AppendInfo {
+            base_offset: known.first_offset(),
+            last_offset: known.last_offset,
+            log_end_offset,
+            // Upstream says so whatever the timestamp type is.
+            log_append_time: Some(known.timestamp).filter(|at| *at != Timestamp::NONE),
+            log_start_offset: self.log_start_offset(),
+            duplicate: true,
+            leader_epoch,
+            // The first one may not be synced yet.
+            needs_sync: writer.unsynced_messages >= self.config().flush_messages,
+        })
+    }
+
+    fn write(
+        &self,
+        writer: &mut MutexGuard<'_, Writer>,
+        placed: Vec<Placed>,
+        config: &LogConfig,
+        now: Timestamp,
+    ) -> Result<AppendInfo, Error> {
+        let size: usize = placed.iter().map(|batch| batch.checked.size()).sum();
+        let segment_bytes = config.segment_bytes as usize;
+        if size > segment_bytes {
+            return Err(Error::RecordListTooLarge {
+                size,
+                max: segment_bytes,
+            });
+        }
+        let (Some(first), Some(last)) = (placed.first(), placed.last()) else {
+            return Ok(self.nothing_appended(self.log_end_offset()));
+        };
+        let (first, last) = (first.header, last.header);
+        let max_timestamp = placed.iter().map(|batch| batch.header.max_timestamp).max();
+        self.roll_before(writer, size, max_timestamp, last.last_offset(), config, now)?;
+        let end = self.end.lock().clone();
+        self.write_bytes(writer, &end, &placed)?;
+        self.publish(writer, &end, &placed, config);
+        let count: i64 = placed
+            .iter()
+            .map(|batch| i64::from(batch.header.record_count))
+            .sum();
+        writer.unsynced_messages = writer.unsynced_messages.saturating_add(count);
+        writer.unsynced_since.get_or_insert(now);
+        writer.active_since.get_or_insert(now);
+        Ok(AppendInfo {
+            base_offset: first.base_offset,
+            last_offset: last.last_offset(),
+            log_end_offset: last.next_offset(),
+            log_append_time: None,
+            log_start_offset: self.log_start_offset(),
+            duplicate: false,
+            leader_epoch: last.partition_leader_epoch,
+            needs_sync: writer.unsynced_messages >= config.flush_messages,
+        })
+    }
+
+    /// One vectored write of all headers and records.
+    fn write_bytes(
+        &self,
+        writer: &mut Writer,
+        end: &LogEnd,
+        placed: &[Placed],
+    ) -> Result<(), Error> {
+        let file = end.segment.file.open()?;
+        let failed = |error| Error::io("write", end.segment.file.path(), error);
+        if writer.torn {
+            file.set_len(end.position).map_err(failed)?;
+            writer.torn = false;
+        }
+        let records: Vec<Bytes> = placed
+            .iter()
+            .map(|batch| batch.checked.record_bytes())
+            .collect();
+        let mut buffers = Vec::with_capacity(placed.len() * 2);
+        for (batch, records) in placed.iter().zip(&records) {
+            buffers.push(IoSlice::new(&batch.bytes));
+            buffers.push(IoSlice::new(records));
+        }
+        write_all(&*file, &mut buffers, end.position).map_err(|error| {
+            // Give the room back at once; if that fails too, the next append does it.
+            writer.torn = file.set_len(end.position).is_err();
+            failed(error)
+        })
+    }
+
+    /// Accounts for what was written, then lets readers see it.
+    fn publish(&self, writer: &mut Writer, end: &LogEnd, placed: &[Placed], config: &LogConfig) {
+        let index = self.index_with(config.index_interval_bytes);
+        let mut position = end.position;
+        let mut offset = end.offset;
+        let size: usize = placed.iter().map(|batch| batch.checked.size()).sum();
+        end.segment.set_size(end.position + size as u64);
+        {
+            let mut epochs = self.epochs.lock();
+            for batch in placed {
+                epochs.assign(
+                    batch.header.partition_leader_epoch,
+                    batch.header.base_offset,
+                );
+            }
+        }
+        for batch in placed {
+            end.segment.note_batch(index, position, &batch.header);
+            position += batch.checked.size() as u64;
+            offset = batch.header.next_offset();
+            if let Some(aborted) = writer.producers.append(&batch.header, batch.checked.marker) {
+                self.note_aborted(aborted);
+            }
+        }
+        let unstable_before = self.first_unstable.load(Ordering::Relaxed);
+        if unstable_before != super::NONE_UNSTABLE
+            || writer.producers.first_unstable_offset().is_some()
+        {
+            self.publish_unstable(writer);
+        }
+        *self.end.lock() = LogEnd {
+            offset,
+            segment: std::sync::Arc::clone(&end.segment),
+            position,
+        };
+    }
+}

@@ -1,0 +1,104 @@
+//! Builders that the tests of this crate share.
+#![allow(
+    dead_code,
+    reason = "each test file is a crate of its own and uses a part"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use protocol::{
+    BatchBuilder, LeaderEpoch, Offset, Producer, ProducerEpoch, ProducerId, RecordBatch, Timestamp,
+    TopicId, TopicPartition,
+};
+use storage::{
+    AppendError, AppendInfo, AppendOrigin, Log, LogConfig, LogDir, LogDirOptions, LogSlice,
+};
+
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const EPOCH: LeaderEpoch = LeaderEpoch(0);
+
+pub(crate) fn topic_id() -> TopicId {
+    "AQIDBAUGBwgJCgsMDQ4PEA".parse().unwrap()
+}
+
+pub(crate) fn partition() -> TopicPartition {
+    TopicPartition::new("orders", 0)
+}
+
+pub(crate) fn open_dir(path: &Path) -> LogDir {
+    LogDir::open(path, LogDirOptions::new(1)).unwrap()
+}
+
+pub(crate) fn open_log(dir: &LogDir, config: LogConfig) -> Arc<Log> {
+    dir.create_or_open(&partition(), topic_id(), config)
+        .unwrap()
+}
+
+/// A batch of records with these values, all made at `NOW`.
+pub(crate) fn batch(values: &[&str]) -> Bytes {
+    batch_at(&vec![NOW; values.len()], values).bytes().clone()
+}
+
+pub(crate) fn batch_at(timestamps: &[Timestamp], values: &[&str]) -> RecordBatch {
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    for (timestamp, value) in timestamps.iter().zip(values) {
+        builder.push(*timestamp, Some(b"key"), Some(value.as_bytes()), &[]);
+    }
+    builder.build()
+}
+
+/// A batch of an idempotent producer.
+pub(crate) fn idempotent(id: i64, epoch: i16, base_sequence: i32, values: &[&str]) -> Bytes {
+    let producer = Producer {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(epoch),
+        base_sequence,
+    };
+    let mut builder = BatchBuilder::new(Offset::ZERO).producer(producer);
+    for value in values {
+        builder.push(NOW, Some(b"key"), Some(value.as_bytes()), &[]);
+    }
+    builder.build().bytes().clone()
+}
+
+pub(crate) fn append(log: &Log, records: Bytes) -> Result<AppendInfo, AppendError> {
+    log.append_as_leader(records, EPOCH, AppendOrigin::Client, NOW)
+}
+
+/// The values and offsets of a slice.
+pub(crate) fn values_of(slice: &LogSlice) -> Vec<(i64, String)> {
+    let mut bytes = slice.read().unwrap();
+    let mut values = Vec::new();
+    while let Some(batch) = RecordBatch::split_first(&mut bytes).unwrap() {
+        batch.verify_crc().unwrap();
+        for record in batch.records().unwrap() {
+            let record = record.unwrap();
+            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+            values.push((record.offset.0, value));
+        }
+    }
+    values
+}
+
+/// Everything in a log, read as a consumer reads it: some bytes at a time.
+pub(crate) fn read_all(log: &Log, max_bytes: usize) -> Vec<(i64, String)> {
+    let mut values = Vec::new();
+    let mut next = log.log_start_offset();
+    let end = log.log_end_offset();
+    while next < end {
+        let slice = log.read(next, end, max_bytes, true).unwrap();
+        if slice.is_empty() {
+            break;
+        }
+        assert!(slice.next_offset > next, "a read does not go on");
+        values.extend(
+            values_of(&slice)
+                .into_iter()
+                .filter(|(offset, _)| *offset >= next.0),
+        );
+        next = slice.next_offset;
+    }
+    values
+}
