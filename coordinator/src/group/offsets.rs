@@ -383,14 +383,17 @@ fn commit_value(
     topic_id: TopicId,
     expire_timestamp: Option<Timestamp>,
 ) -> OffsetCommitValue {
+    // The record that holds an expiry has no room for epoch and topic id, so a later load would
+    // not know them.
+    let has_room = expire_timestamp.is_none();
     let epoch = partition.committed_leader_epoch;
     OffsetCommitValue {
         offset: partition.committed_offset,
-        leader_epoch: (epoch != -1).then_some(epoch),
+        leader_epoch: (has_room && epoch != -1).then_some(epoch),
         metadata: Arc::from(partition.committed_metadata.as_deref().unwrap_or_default()),
         commit_timestamp: now,
         expire_timestamp,
-        topic_id,
+        topic_id: if has_room { topic_id } else { TopicId::ZERO },
     }
 }
 

@@ -1,0 +1,416 @@
+//! Properties that hold whatever happens to a group coordinator.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coordinator::group::record::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
+use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
+use coordinator::{ReplyTo, RequestMeta};
+use proptest::prelude::*;
+use protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use protocol::messages::leave_group_request::MemberIdentity;
+use protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use protocol::messages::{
+    GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, SyncGroupRequest, TopicName,
+};
+use protocol::{ErrorCode, StrBytes, Timestamp, TopicId};
+use support::{Runtime, Step};
+use uuid::Uuid;
+
+/// Something that may happen. Clients are few, so that they meet.
+#[derive(Clone, Debug)]
+enum Action {
+    Join {
+        client: usize,
+        group: usize,
+        is_static: bool,
+        old_client: bool,
+        protocols: usize,
+    },
+    Sync {
+        client: usize,
+    },
+    Heartbeat {
+        client: usize,
+    },
+    Leave {
+        client: usize,
+    },
+    Commit {
+        client: usize,
+        from_outside: bool,
+        topic: usize,
+        retention: bool,
+    },
+    Fetch {
+        group: usize,
+    },
+    DeleteOffsets {
+        group: usize,
+        topic: usize,
+    },
+    DeleteGroup {
+        group: usize,
+    },
+    DeleteTopic {
+        topic: usize,
+    },
+    Advance {
+        ms: i64,
+    },
+    FailNextAppend {
+        code: ErrorCode,
+    },
+    Reload,
+}
+
+const CLIENTS: usize = 4;
+const GROUPS: [&str; 2] = ["g", "h"];
+const TOPICS: [&str; 2] = ["t", "u"];
+const PROTOCOLS: [&[&str]; 4] = [
+    &["range"],
+    &["range", "sticky"],
+    &["sticky", "range"],
+    &["x"],
+];
+
+fn action() -> impl Strategy<Value = Action> {
+    let client = 0..CLIENTS;
+    let group = 0..GROUPS.len();
+    let topic = 0..TOPICS.len();
+    prop_oneof![
+        8 => (client.clone(), group.clone(), any::<bool>(), any::<bool>(), 0..PROTOCOLS.len())
+            .prop_map(|(client, group, is_static, old_client, protocols)| {
+                Action::Join { client, group, is_static, old_client, protocols }
+            }),
+        6 => client.clone().prop_map(|client| Action::Sync { client }),
+        2 => client.clone().prop_map(|client| Action::Heartbeat { client }),
+        2 => client.clone().prop_map(|client| Action::Leave { client }),
+        3 => (client, any::<bool>(), topic.clone(), any::<bool>()).prop_map(
+            |(client, from_outside, topic, retention)| {
+                Action::Commit { client, from_outside, topic, retention }
+            }
+        ),
+        1 => group.clone().prop_map(|group| Action::Fetch { group }),
+        1 => (group.clone(), topic.clone())
+            .prop_map(|(group, topic)| Action::DeleteOffsets { group, topic }),
+        1 => group.prop_map(|group| Action::DeleteGroup { group }),
+        1 => topic.prop_map(|topic| Action::DeleteTopic { topic }),
+        5 => prop_oneof![Just(0i64), 1i64..20_000, 50_000i64..400_000]
+            .prop_map(|ms| Action::Advance { ms }),
+        2 => prop_oneof![
+            Just(ErrorCode::NotLeaderOrFollower),
+            Just(ErrorCode::NotEnoughReplicas),
+            Just(ErrorCode::KafkaStorageError),
+            Just(ErrorCode::MessageTooLarge),
+        ]
+        .prop_map(|code| Action::FailNextAppend { code }),
+        1 => Just(Action::Reload),
+    ]
+}
+
+/// What a client remembers, as a real one does.
+#[derive(Clone, Debug, Default)]
+struct Client {
+    group: usize,
+    member_id: StrBytes,
+    instance_id: Option<StrBytes>,
+    generation: i32,
+    others: Vec<StrBytes>,
+}
+
+struct World {
+    runtime: Runtime,
+    clients: Vec<Client>,
+    open: BTreeMap<ReplyTo, usize>,
+    last_token: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let config = GroupCoordinatorConfig {
+            group_max_size: 3,
+            offsets_retention_ms: 100_000,
+            offsets_retention_check_interval_ms: 30_000,
+            removal_batch_bytes_max: 100,
+            ..GroupCoordinatorConfig::default()
+        };
+        World {
+            runtime: Runtime::new(config),
+            clients: vec![Client::default(); CLIENTS],
+            open: BTreeMap::new(),
+            last_token: 0,
+        }
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Advance { ms } => {
+                for (_, step) in self.runtime.advance(*ms) {
+                    self.hear(&step);
+                }
+            }
+            Action::FailNextAppend { code } => self.runtime.fail_next_append = Some(*code),
+            Action::Reload => {
+                // The requests that were parked are answered by the runtime.
+                self.open.clear();
+                let step = self.runtime.reload();
+                self.hear(&step);
+            }
+            request => {
+                let (client, version, request) = self.request(request);
+                self.ask(client, version, request);
+            }
+        }
+    }
+
+    fn ask(&mut self, client: usize, api_version: i16, request: GroupRequest) {
+        self.last_token += 1;
+        self.open.insert(ReplyTo(self.last_token), client);
+        let meta = RequestMeta {
+            api_version,
+            client_id: Arc::from(format!("client{client}")),
+            client_host: Arc::from("/127.0.0.1"),
+        };
+        let parks = matches!(
+            request,
+            GroupRequest::JoinGroup(_) | GroupRequest::SyncGroup(_)
+        );
+        let step = self.runtime.request(self.last_token, meta, request);
+        let answered = step
+            .replies
+            .iter()
+            .any(|(token, _)| token.0 == self.last_token);
+        assert!(answered || parks, "only JoinGroup and SyncGroup may wait");
+        self.hear(&step);
+    }
+
+    fn hear(&mut self, step: &Step) {
+        for (token, reply) in &step.replies {
+            let client = self
+                .open
+                .remove(token)
+                .expect("each request is answered once");
+            let client = &mut self.clients[client];
+            if let Ok(GroupResponse::JoinGroup(response)) = reply {
+                if response.error_code == 0 || response.error_code == 79 {
+                    client.member_id = response.member_id.clone();
+                    client.generation = response.generation_id;
+                    let members = response.members.iter();
+                    client.others = members.map(|member| member.member_id.clone()).collect();
+                } else {
+                    client.member_id = StrBytes::default();
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, action: &Action) -> (usize, i16, GroupRequest) {
+        let group_id = |group: usize| GroupId(StrBytes::from_static_str(GROUPS[group]));
+        let topic_name = |topic: usize| TopicName(StrBytes::from_static_str(TOPICS[topic]));
+        match action {
+            Action::Join {
+                client,
+                group,
+                is_static,
+                old_client,
+                protocols,
+            } => {
+                let request = self.join(*client, *group, *is_static, PROTOCOLS[*protocols]);
+                (
+                    *client,
+                    if *old_client { 3 } else { 9 },
+                    GroupRequest::JoinGroup(request),
+                )
+            }
+            Action::Sync { client } => {
+                let known = &self.clients[*client];
+                let assignments = known.others.iter().map(|other| {
+                    SyncGroupRequestAssignment::default()
+                        .with_member_id(other.clone())
+                        .with_assignment(Bytes::from_static(b"assignment"))
+                });
+                let request = SyncGroupRequest::default()
+                    .with_group_id(group_id(known.group))
+                    .with_member_id(known.member_id.clone())
+                    .with_group_instance_id(known.instance_id.clone())
+                    .with_generation_id(known.generation)
+                    .with_assignments(assignments.collect());
+                (*client, 3, GroupRequest::SyncGroup(request))
+            }
+            Action::Heartbeat { client } => {
+                let known = &self.clients[*client];
+                let request = HeartbeatRequest::default()
+                    .with_group_id(group_id(known.group))
+                    .with_member_id(known.member_id.clone())
+                    .with_group_instance_id(known.instance_id.clone())
+                    .with_generation_id(known.generation);
+                (*client, 4, GroupRequest::Heartbeat(request))
+            }
+            Action::Leave { client } => {
+                let known = &self.clients[*client];
+                let member = MemberIdentity::default()
+                    .with_member_id(known.member_id.clone())
+                    .with_group_instance_id(known.instance_id.clone());
+                let request = LeaveGroupRequest::default()
+                    .with_group_id(group_id(known.group))
+                    .with_members(vec![member]);
+                (*client, 5, GroupRequest::LeaveGroup(request))
+            }
+            Action::Commit {
+                client,
+                from_outside,
+                topic,
+                retention,
+            } => {
+                let partition = OffsetCommitRequestPartition::default()
+                    .with_committed_offset(self.last_token as i64);
+                let topic = OffsetCommitRequestTopic::default()
+                    .with_name(topic_name(*topic))
+                    .with_topic_id(Uuid::from_u128(*topic as u128))
+                    .with_partitions(vec![partition]);
+                let known = &self.clients[*client];
+                let mut request = OffsetCommitRequest::default()
+                    .with_group_id(group_id(known.group))
+                    .with_retention_time_ms(if *retention { 20_000 } else { -1 })
+                    .with_topics(vec![topic]);
+                if !from_outside {
+                    request.member_id = known.member_id.clone();
+                    request.group_instance_id = known.instance_id.clone();
+                    request.generation_id_or_member_epoch = known.generation;
+                }
+                (*client, 8, GroupRequest::OffsetCommit(request))
+            }
+            Action::DeleteOffsets { group, topic } => {
+                let topic = OffsetDeleteRequestTopic::default()
+                    .with_name(topic_name(*topic))
+                    .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
+                let request = OffsetDeleteRequest::default()
+                    .with_group_id(group_id(*group))
+                    .with_topics(vec![topic]);
+                (0, 0, GroupRequest::OffsetDelete(request))
+            }
+            Action::DeleteGroup { group } => (0, 2, GroupRequest::DeleteGroup(group_id(*group))),
+            Action::DeleteTopic { topic } => {
+                let id = TopicId(Uuid::from_u128(*topic as u128));
+                let deleted = DeletedTopic {
+                    name: Arc::from(TOPICS[*topic]),
+                    id,
+                };
+                (0, 0, GroupRequest::TopicsDeleted(vec![deleted]))
+            }
+            Action::Fetch { group } => {
+                let group = OffsetFetchRequestGroup::default()
+                    .with_group_id(group_id(*group))
+                    .with_topics(None);
+                (
+                    0,
+                    8,
+                    GroupRequest::OffsetFetch {
+                        group,
+                        require_stable: true,
+                    },
+                )
+            }
+            Action::Advance { .. } | Action::FailNextAppend { .. } | Action::Reload => {
+                unreachable!("not a request")
+            }
+        }
+    }
+
+    fn join(
+        &mut self,
+        client: usize,
+        group: usize,
+        is_static: bool,
+        protocols: &[&str],
+    ) -> JoinGroupRequest {
+        let known = &mut self.clients[client];
+        if known.group != group {
+            *known = Client {
+                group,
+                ..Client::default()
+            };
+        }
+        known.instance_id = is_static.then(|| StrBytes::from_string(format!("instance{client}")));
+        let protocols = protocols.iter().map(|name| {
+            JoinGroupRequestProtocol::default()
+                .with_name(StrBytes::from_string((*name).to_owned()))
+                .with_metadata(Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff"))
+        });
+        JoinGroupRequest::default()
+            .with_group_id(GroupId(StrBytes::from_static_str(GROUPS[group])))
+            .with_member_id(known.member_id.clone())
+            .with_group_instance_id(known.instance_id.clone())
+            .with_session_timeout_ms(10_000)
+            .with_rebalance_timeout_ms(30_000)
+            .with_protocol_type(StrBytes::from_static_str("consumer"))
+            .with_protocols(protocols.collect())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    /// The runtime checks after each event that a fresh shard makes the same hard state of the log.
+    #[test]
+    fn the_log_alone_makes_the_hard_state(actions in prop::collection::vec(action(), 1..120)) {
+        let mut world = World::new();
+        for action in &actions {
+            world.act(action);
+        }
+    }
+
+    /// Left alone, every group comes to rest: nobody waits, and old offsets and groups are gone.
+    #[test]
+    fn nobody_waits_for_ever(actions in prop::collection::vec(action(), 1..60)) {
+        let mut world = World::new();
+        for action in &actions {
+            world.act(action);
+        }
+        world.act(&Action::Advance { ms: 2_000_000 });
+        prop_assert!(world.open.is_empty(), "still waiting: {:?}", world.open);
+        prop_assert_eq!(world.runtime.shard.rows().count(), 0);
+    }
+
+    #[test]
+    fn an_offset_commit_reads_back(
+        (group_id, topic, metadata) in (".{0,40}", ".{0,40}", ".{0,200}"),
+        (offset, partition, commit) in any::<(i64, i32, i64)>(),
+        epoch in prop::option::of(0i32..),
+        expire in prop::option::of(0i64..),
+        id in any::<u128>(),
+    ) {
+        let key = OffsetCommitKey { group_id: group_id.into(), topic: topic.into(), partition };
+        let value = OffsetCommitValue {
+            offset,
+            // Version 1, which has the expiry, has neither of the two.
+            leader_epoch: epoch.filter(|_| expire.is_none()),
+            metadata: metadata.into(),
+            commit_timestamp: Timestamp(commit),
+            expire_timestamp: expire.map(Timestamp),
+            topic_id: TopicId(Uuid::from_u128(if expire.is_none() { id } else { 0 })),
+        };
+        let record = GroupRecord::OffsetCommit { key, value: Some(value) };
+        // Reads the bytes back and compares.
+        support::loaded_from(&GroupCoordinatorConfig::default(), &[record], 0);
+    }
+
+    #[test]
+    fn no_bytes_panic(key in prop::collection::vec(any::<u8>(), 0..60), value in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..4, version in 0u8..6) {
+        let key: Vec<u8> = [0, kind].into_iter().chain(key).collect();
+        let value: Vec<u8> = [0, version].into_iter().chain(value).collect();
+        let _ = GroupRecord::decode(&key, Some(&Bytes::from(value)));
+    }
+}
