@@ -128,6 +128,17 @@ impl ClusterDelta {
         }
     }
 
+    pub(super) fn between(base: &ClusterImage, next: &Arc<ClusterImage>) -> ClusterDelta {
+        let ids = base.brokers.keys().chain(next.brokers.keys());
+        let changed = ids
+            .filter(|id| base.broker(**id) != next.broker(**id))
+            .copied();
+        ClusterDelta {
+            changed: changed.collect(),
+            next: Arc::clone(next),
+        }
+    }
+
     /// The ids of the brokers that were registered, changed or unregistered.
     pub fn changed(&self) -> impl Iterator<Item = i32> {
         self.changed.iter().copied()

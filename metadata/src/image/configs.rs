@@ -60,6 +60,24 @@ impl ConfigsDelta {
         }
     }
 
+    pub(super) fn between(base: &ConfigsImage, next: &Arc<ConfigsImage>) -> ConfigsDelta {
+        let mut changed: BTreeMap<ConfigResource, BTreeSet<String>> = BTreeMap::new();
+        for resource in base.resources.keys().chain(next.resources.keys()) {
+            let (before, after) = (base.of(resource), next.of(resource));
+            let names = before.keys().chain(after.keys());
+            for name in names.filter(|name| before.get(*name) != after.get(*name)) {
+                changed
+                    .entry(resource.clone())
+                    .or_default()
+                    .insert(name.clone());
+            }
+        }
+        ConfigsDelta {
+            changed,
+            next: Arc::clone(next),
+        }
+    }
+
     /// The resources of which an override was set or removed, with the names of those.
     pub fn changed(&self) -> impl Iterator<Item = (&ConfigResource, &BTreeSet<String>)> {
         self.changed.iter()

@@ -52,6 +52,17 @@ impl FeaturesDelta {
         }
     }
 
+    pub(super) fn between(base: &FeaturesImage, next: &Arc<FeaturesImage>) -> FeaturesDelta {
+        let names = base.finalized.keys().chain(next.finalized.keys());
+        let changed = names
+            .filter(|name| base.level(name) != next.level(name))
+            .cloned();
+        FeaturesDelta {
+            changed: changed.collect(),
+            next: Arc::clone(next),
+        }
+    }
+
     /// The names of the features whose level was set.
     pub fn changed(&self) -> impl Iterator<Item = &str> {
         self.changed.iter().map(String::as_str)

@@ -117,6 +117,19 @@ impl MetadataDelta {
         }
     }
 
+    /// The delta that leads from `base` to `next`, found by comparing the two: what a follower sees
+    /// when it takes over a snapshot.
+    pub fn between(base: Arc<MetadataImage>, next: &MetadataImage) -> MetadataDelta {
+        MetadataDelta {
+            features: FeaturesDelta::between(&base.features, &next.features),
+            cluster: ClusterDelta::between(&base.cluster, &next.cluster),
+            topics: TopicsDelta::between(&base.topics, &next.topics),
+            configs: ConfigsDelta::between(&base.configs, &next.configs),
+            producer_ids: ProducerIdsDelta::between(&base.producer_ids, &next.producer_ids),
+            base,
+        }
+    }
+
     /// The image this delta starts from.
     pub fn base(&self) -> &Arc<MetadataImage> {
         &self.base

@@ -52,6 +52,16 @@ impl ProducerIdsDelta {
         }
     }
 
+    pub(super) fn between(
+        base: &ProducerIdsImage,
+        next: &Arc<ProducerIdsImage>,
+    ) -> ProducerIdsDelta {
+        ProducerIdsDelta {
+            changed: *base != **next,
+            next: Arc::clone(next),
+        }
+    }
+
     pub fn is_changed(&self) -> bool {
         self.changed
     }

@@ -356,16 +356,44 @@ fn records_of(step: &Step, number: usize, now: &MetadataImage) -> Vec<MetadataRe
     }
 }
 
+fn image_after(steps: &[Step], mut now: MetadataImage, first: usize) -> MetadataImage {
+    for (number, step) in (first..).zip(steps) {
+        let records = records_of(step, number, &now);
+        now = delta(&now, &records).apply(provenance(number as i64));
+    }
+    now
+}
+
 proptest! {
+    #[test]
+    fn a_delta_between_images_tells_what_the_records_told(
+        before in proptest::collection::vec(step(), 0..30),
+        steps in proptest::collection::vec(step(), 0..30),
+    ) {
+        let base = Arc::new(image_after(&before, MetadataImage::default(), 0));
+        let next = image_after(&steps, base.as_ref().clone(), before.len());
+        let found = MetadataDelta::between(Arc::clone(&base), &next);
+        prop_assert_eq!(&found.apply(next.provenance), &next);
+        let ids = |topics: &mut dyn Iterator<Item = &Arc<TopicImage>>| {
+            topics.map(|topic| topic.id).collect::<Vec<_>>()
+        };
+        let gone = base.topics.iter().filter(|topic| next.topics.by_id(topic.id).is_none());
+        let mut expected = ids(&mut gone.into_iter());
+        expected.sort_unstable();
+        prop_assert_eq!(ids(&mut found.topics_delta().deleted()), expected);
+        for change in found.topics_delta().changed_partitions() {
+            prop_assert_ne!(change.before, Some(change.after));
+        }
+        for (resource, _) in found.configs_delta().changed() {
+            prop_assert_ne!(base.configs.of(resource), next.configs.of(resource));
+        }
+    }
+
     #[test]
     fn what_an_image_writes_replays_to_the_same_image(
         steps in proptest::collection::vec(step(), 0..60),
     ) {
-        let mut now = MetadataImage::default();
-        for (number, step) in steps.iter().enumerate() {
-            let records = records_of(step, number, &now);
-            now = delta(&now, &records).apply(provenance(number as i64));
-        }
+        let now = image_after(&steps, MetadataImage::default(), 0);
         let mut bytes = Vec::new();
         crate::record::encode_batch(&now.write(), &mut bytes);
         let written = crate::record::decode_batch(&bytes).unwrap();

@@ -215,6 +215,30 @@ impl TopicsDelta {
         }
     }
 
+    pub(super) fn between(base: &Arc<TopicsImage>, next: &Arc<TopicsImage>) -> TopicsDelta {
+        let mut changed: BTreeMap<TopicId, BTreeSet<i32>> = BTreeMap::new();
+        for topic in next.iter() {
+            let before = base.by_id(topic.id);
+            if before == Some(topic) {
+                continue;
+            }
+            let is_changed =
+                |id: &i32| before.and_then(|before| before.partition(*id)) != topic.partition(*id);
+            let partitions = topic.partitions.keys().copied().filter(is_changed);
+            changed.insert(topic.id, partitions.collect());
+        }
+        let gone = base
+            .iter()
+            .map(|topic| topic.id)
+            .filter(|id| next.by_id(*id).is_none());
+        TopicsDelta {
+            changed,
+            deleted: gone.collect(),
+            base: Arc::clone(base),
+            next: Arc::clone(next),
+        }
+    }
+
     /// Whether no topic and no partition changes.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty() && self.deleted.is_empty()
