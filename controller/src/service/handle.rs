@@ -1,0 +1,272 @@
+//! The controller as the rest of the node calls it: one method an API, each answered only when
+//! what it says is in force.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metadata::MetadataImage;
+use protocol::ErrorCode;
+use protocol::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, CreatePartitionsRequest, CreatePartitionsResponse,
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    DescribeQuorumRequest, DescribeQuorumResponse, ElectLeadersRequest, ElectLeadersResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Call, Job};
+use super::quorum;
+use crate::clock::Clock;
+use crate::control::api_error::ApiError;
+use crate::control::cluster::{self, Registration};
+use crate::control::configs::{self, Loggers};
+use crate::control::{
+    Decision, Environment, election, features, partitions, producer_ids, reassignments, topics,
+};
+use crate::options::Settings;
+use crate::raft::Consensus;
+
+/// Who asks, and in which version of the API.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    pub api_version: i16,
+    pub client_id: Arc<str>,
+}
+
+/// A way to the controller. Cheap to clone.
+#[derive(Clone)]
+pub struct ControllerHandle {
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) consensus: Arc<Consensus>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) loggers: Arc<dyn Loggers>,
+}
+
+impl ControllerHandle {
+    /// The metadata as of the last change that every publisher has seen.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.consensus.image()
+    }
+
+    /// Whether changes wait for room on the disk. They go on by themselves.
+    pub fn is_disk_full(&self) -> bool {
+        self.consensus.is_full()
+    }
+
+    pub(super) fn close(&self) {
+        self.consensus.close();
+    }
+
+    async fn submit<R: Send + 'static>(
+        &self,
+        timeout_ms: Option<i32>,
+        decide: impl FnMut(&MetadataImage, &mut Environment<'_>) -> Decision<R> + Send + 'static,
+    ) -> Result<R, ApiError> {
+        if self.consensus.is_full() {
+            return Err(ApiError::bare(ErrorCode::KafkaStorageError));
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Request(Box::new(Call::new(decide, reply)));
+        let stopped = || ApiError::bare(ErrorCode::NotController);
+        let exchange = async {
+            self.jobs.send(job).await.map_err(|_| stopped())?;
+            answer.await.map_err(|_| stopped())?
+        };
+        let Some(timeout_ms) = timeout_ms else {
+            return exchange.await;
+        };
+        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(ApiError::bare(ErrorCode::RequestTimedOut)))
+    }
+
+    pub async fn create_topics(
+        &self,
+        context: RequestContext,
+        request: CreateTopicsRequest,
+    ) -> CreateTopicsResponse {
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        let response = self
+            .submit(Some(request.timeout_ms), move |image, env| {
+                topics::create_topics(&asked, image, env)
+            })
+            .await
+            .unwrap_or_else(|error| topics::refuse_create_topics(&request, &error));
+        if !request.validate_only {
+            for topic in response.topics.iter().filter(|topic| topic.error_code == 0) {
+                tracing::info!(
+                    topic = topic.name.as_str(),
+                    partitions = topic.num_partitions,
+                    client_id = &*context.client_id,
+                    "topic created"
+                );
+            }
+        }
+        response
+    }
+
+    pub async fn delete_topics(
+        &self,
+        context: RequestContext,
+        request: DeleteTopicsRequest,
+    ) -> DeleteTopicsResponse {
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        let api_version = context.api_version;
+        let response = self
+            .submit(Some(request.timeout_ms), move |image, env| {
+                topics::delete_topics(&asked, api_version, image, env)
+            })
+            .await
+            .unwrap_or_else(|error| topics::refuse_delete_topics(&request, error.code));
+        for topic in response
+            .responses
+            .iter()
+            .filter(|topic| topic.error_code == 0)
+        {
+            tracing::info!(
+                topic = topic.name.as_ref().map_or("", |name| name.as_str()),
+                client_id = &*context.client_id,
+                "topic deleted"
+            );
+        }
+        response
+    }
+
+    pub async fn create_partitions(
+        &self,
+        _context: RequestContext,
+        request: CreatePartitionsRequest,
+    ) -> CreatePartitionsResponse {
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        self.submit(Some(request.timeout_ms), move |image, env| {
+            partitions::create_partitions(&asked, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| partitions::refuse_create_partitions(&request, &error))
+    }
+
+    pub async fn alter_configs(
+        &self,
+        _context: RequestContext,
+        request: AlterConfigsRequest,
+    ) -> AlterConfigsResponse {
+        let answered = configs::check::check(
+            &configs::resources_of(&request),
+            request.validate_only,
+            &self.image(),
+            &self.settings,
+            self.loggers.as_ref(),
+        );
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        self.submit(None, move |image, env| {
+            configs::alter_configs(&asked, &answered, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| configs::refuse_alter_configs(&request, &error))
+    }
+
+    pub async fn incremental_alter_configs(
+        &self,
+        _context: RequestContext,
+        request: IncrementalAlterConfigsRequest,
+    ) -> IncrementalAlterConfigsResponse {
+        let answered = configs::check::check(
+            &configs::incremental_resources_of(&request),
+            request.validate_only,
+            &self.image(),
+            &self.settings,
+            self.loggers.as_ref(),
+        );
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        self.submit(None, move |image, env| {
+            configs::incremental_alter_configs(&asked, &answered, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| configs::refuse_incremental_alter_configs(&request, &error))
+    }
+
+    pub async fn update_features(
+        &self,
+        context: RequestContext,
+        request: UpdateFeaturesRequest,
+    ) -> UpdateFeaturesResponse {
+        let api_version = context.api_version;
+        self.submit(None, move |image, env| {
+            features::update_features(&request, api_version, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| features::refuse_update_features(&error))
+    }
+
+    pub async fn elect_leaders(
+        &self,
+        _context: RequestContext,
+        request: ElectLeadersRequest,
+    ) -> ElectLeadersResponse {
+        let request = Arc::new(request);
+        let asked = Arc::clone(&request);
+        self.submit(Some(request.timeout_ms), move |image, env| {
+            election::elect_leaders(&asked, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| election::refuse_elect_leaders(&request, &error))
+    }
+
+    /// Read from the image: nothing is decided.
+    pub async fn list_partition_reassignments(
+        &self,
+        _context: RequestContext,
+        request: ListPartitionReassignmentsRequest,
+    ) -> ListPartitionReassignmentsResponse {
+        reassignments::list_partition_reassignments(&request, &self.image())
+    }
+
+    /// A block of producer ids that nobody else gets.
+    pub async fn allocate_producer_ids(
+        &self,
+        broker_id: i32,
+        broker_epoch: i64,
+    ) -> Result<Range<i64>, ErrorCode> {
+        self.submit(None, move |image, env| {
+            producer_ids::allocate_producer_ids(broker_id, broker_epoch, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| Err(error.code))
+    }
+
+    /// Registers a broker, fenced until [`ControllerHandle::unfence`], and gives its epoch.
+    pub async fn register_broker(&self, registration: Registration) -> Result<i64, ErrorCode> {
+        self.submit(None, move |image, env| {
+            cluster::register_broker(&registration, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| Err(error.code))
+    }
+
+    /// Makes a registered broker active: it leads what waits for it when this returns.
+    pub async fn unfence(&self, broker_id: i32, broker_epoch: i64) -> Result<(), ErrorCode> {
+        self.submit(None, move |image, env| {
+            cluster::unfence_broker(broker_id, broker_epoch, image, env)
+        })
+        .await
+        .unwrap_or_else(|error| Err(error.code))
+    }
+
+    pub async fn describe_quorum(
+        &self,
+        _context: RequestContext,
+        request: DescribeQuorumRequest,
+    ) -> DescribeQuorumResponse {
+        quorum::describe_quorum(&request, &self.consensus.quorum(), self.clock.now())
+    }
+}
