@@ -58,8 +58,17 @@ final class Clients {
         return future.get(30, TimeUnit.SECONDS);
     }
 
-    /** Creates a topic with these configs (pairs) and returns its name. */
+    /**
+     * Creates a topic with these configs (pairs), waits until the broker knows it (upstream may
+     * answer before), and returns its name.
+     */
     static String create(String name, int partitions, String... configs) throws Exception {
+        String topic = createNow(name, partitions, configs);
+        describe(topic);
+        return topic;
+    }
+
+    static String createNow(String name, int partitions, String... configs) throws Exception {
         String topic = Check.unique(name);
         Map<String, String> map = new HashMap<>();
         for (int i = 0; i < configs.length; i += 2) {

@@ -160,7 +160,7 @@ final class ProduceConsume {
 
     private static void firstProduce() throws Exception {
         for (int n = 0; n < 10; n++) {
-            String topic = Clients.create("j-first-" + n, 3);
+            String topic = Clients.createNow("j-first-" + n, 3);
             List<ProducerRecord<String, String>> records = new ArrayList<>();
             for (int partition = 0; partition < 3; partition++) {
                 records.add(new ProducerRecord<>(topic, partition, null, "first"));

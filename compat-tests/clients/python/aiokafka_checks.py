@@ -42,6 +42,8 @@ async def create(name, partitions=1, **config):
     async with admin_client() as admin:
         new = NewTopic(topic, partitions, 1, topic_configs=dotted(config))
         answer = await admin.create_topics([new])
+        # Upstream may answer before the broker knows the topic.
+        await until(lambda: admin.list_topics(), lambda topics: topic in topics)
     equal([error[1] for error in answer.topic_errors], [0], "error codes")
     return topic
 

@@ -41,6 +41,14 @@ def dotted(config):
 
 
 def create(name, partitions=1, **config):
+    """Creates a topic and waits until the broker knows it: upstream may answer before."""
+    topic = create_now(name, partitions, **config)
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    eventually(lambda: topic in admin.list_topics(timeout=10).topics, what="topic known")
+    return topic
+
+
+def create_now(name, partitions=1, **config):
     """Creates a topic and returns its name."""
     topic = unique(name)
     admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
@@ -172,7 +180,7 @@ def a_topic_is_created_on_first_produce():
 
 def the_first_produce_after_a_create_never_fails():
     for n in range(10):
-        topic = create(f"c-first-{n}", partitions=3)
+        topic = create_now(f"c-first-{n}", partitions=3)
         sent = [{"value": f"{p}", "partition": p} for p in range(3)]
         reports = deliver(topic, sent, acks="all", message_timeout_ms=10_000)
         equal(sorted((m.partition(), m.offset()) for m in reports), [(0, 0), (1, 0), (2, 0)])

@@ -34,6 +34,8 @@ def create(name, partitions=1, **configs):
     options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
     admin = admin_client()
     admin.create_topics({topic: options})
+    # Upstream may answer before the broker knows the topic.
+    soon_equal(lambda: topic in admin.list_topics(), True, "topic listed")
     admin.close()
     return topic
 
