@@ -85,8 +85,35 @@ pub enum RecordFault {
     HeaderCount,
     #[error("a header key is null")]
     HeaderKeyNull,
-    #[error("a header key is not UTF-8")]
-    HeaderKeyNotUtf8,
+}
+
+impl BatchError {
+    /// What upstream says of it in a produce response; of most it says nothing.
+    pub fn error_message(&self) -> Option<String> {
+        match self {
+            BatchError::InvalidLength(length) if *length < LENGTH_MIN_ANY_MAGIC => Some(format!(
+                "Record size {length} is less than the minimum record overhead \
+                 ({LENGTH_MIN_ANY_MAGIC})"
+            )),
+            BatchError::InvalidMagic(magic) => {
+                Some(format!("Invalid magic found in record: {magic}"))
+            }
+            BatchError::InvalidLength(_)
+            | BatchError::Truncated { .. }
+            | BatchError::OldMagic(_)
+            | BatchError::Crc { .. }
+            | BatchError::UnknownCompression(_)
+            | BatchError::Decompression(_)
+            | BatchError::DecompressedTooLarge { .. }
+            | BatchError::InvalidRecordCount(_)
+            | BatchError::InconsistentOffsets { .. }
+            | BatchError::OffsetDelta { .. }
+            | BatchError::MalformedRecord { .. }
+            | BatchError::TrailingBytes
+            | BatchError::MissingKey { .. }
+            | BatchError::MalformedControlRecord => None,
+        }
+    }
 }
 
 // Upstream answers UNKNOWN_SERVER_ERROR for some of these (an undecodable body, an unknown codec,
@@ -295,7 +322,8 @@ impl BatchHeader {
             producer: {
                 let (id, epoch) = (fields.get_i64(), fields.get_i16());
                 let base_sequence = fields.get_i32();
-                (id != -1).then_some(Producer {
+                // -1 is none; upstream takes any negative id for none.
+                (id >= 0).then_some(Producer {
                     id: ProducerId(id),
                     epoch: ProducerEpoch(epoch),
                     base_sequence,

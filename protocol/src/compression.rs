@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use lz4_flex::frame::FrameDecoder;
 
 use crate::batch::{BatchError, Compression};
@@ -22,6 +22,7 @@ const LZ4_CONTENT_CHECKSUM: u8 = 0x04;
 const LZ4_PLAIN_BLOCK: u32 = 0x8000_0000;
 
 const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
+const XERIAL_HEADER_SIZE: usize = XERIAL_MAGIC.len() + 8;
 const XERIAL_VERSION: i32 = 1;
 /// What the Java library compresses at once.
 const XERIAL_BLOCK_SIZE: usize = 32 * 1024;
@@ -30,7 +31,7 @@ const SNAPPY_RATIO_MAX: usize = 22;
 
 /// Gives the decompressed bytes of a batch's records, piece by piece.
 pub(crate) enum Decompressor {
-    Gzip(Box<MultiGzDecoder<Reader<Bytes>>>),
+    Gzip(Box<GzipReader>),
     Snappy(SnappyReader),
     Lz4(Box<FrameDecoder<Reader<Bytes>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Reader<Bytes>>>),
@@ -44,9 +45,7 @@ impl Decompressor {
     ) -> Result<Option<Decompressor>, BatchError> {
         Ok(Some(match compression {
             Compression::None => return Ok(None),
-            Compression::Gzip => {
-                Decompressor::Gzip(Box::new(MultiGzDecoder::new(compressed.reader())))
-            }
+            Compression::Gzip => Decompressor::Gzip(Box::new(GzipReader::new(compressed))),
             Compression::Snappy => Decompressor::Snappy(SnappyReader::new(compressed)?),
             Compression::Lz4 => {
                 let frame = lz4_frame(compressed)?;
@@ -67,6 +66,35 @@ impl Read for Decompressor {
             Decompressor::Snappy(reader) => reader.read(target),
             Decompressor::Lz4(reader) => reader.read(target),
             Decompressor::Zstd(reader) => reader.read(target),
+        }
+    }
+}
+
+/// Gzip as Java reads it: members may follow each other, other bytes behind a member are ignored.
+pub(crate) struct GzipReader {
+    member: GzDecoder<Reader<Bytes>>,
+}
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+impl GzipReader {
+    fn new(compressed: Bytes) -> GzipReader {
+        GzipReader {
+            member: GzDecoder::new(compressed.reader()),
+        }
+    }
+}
+
+impl Read for GzipReader {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.member.read(target)?;
+            let rest = self.member.get_ref().get_ref();
+            if read > 0 || target.is_empty() || !rest.starts_with(&GZIP_MAGIC) {
+                return Ok(read);
+            }
+            let rest = rest.clone();
+            self.member = GzDecoder::new(rest.reader());
         }
     }
 }
@@ -126,13 +154,9 @@ pub(crate) struct SnappyReader {
 
 impl SnappyReader {
     fn new(mut compressed: Bytes) -> Result<SnappyReader, BatchError> {
-        let framed = compressed.starts_with(&XERIAL_MAGIC);
-        if framed {
-            // Behind the magic stand the version and the oldest version that can read it.
-            compressed.advance(XERIAL_MAGIC.len());
-            let cut_off = |_| BatchError::Decompression("the snappy header is cut off".into());
-            compressed.try_get_i32().map_err(cut_off)?;
-            compressed.try_get_i32().map_err(cut_off)?;
+        let framed = skip_xerial_header(&mut compressed);
+        if compressed.is_empty() && !framed {
+            return Err(BatchError::Decompression("there is no snappy block".into()));
         }
         Ok(SnappyReader {
             compressed,
@@ -172,7 +196,10 @@ impl SnappyReader {
 impl Read for SnappyReader {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
         while self.block.is_empty() {
-            if self.compressed.is_empty() {
+            // Streams may follow each other; what is too short for a block is ignored.
+            while self.framed && skip_xerial_header(&mut self.compressed) {}
+            let size_min = if self.framed { size_of::<i32>() } else { 1 };
+            if self.compressed.len() < size_min {
                 return Ok(0);
             }
             self.next_block()?;
@@ -183,6 +210,15 @@ impl Read for SnappyReader {
             .copy_to_slice(target.split_at_mut(size).0);
         Ok(size)
     }
+}
+
+/// Behind the magic stand a version and the oldest version that can read it; Java ignores both.
+fn skip_xerial_header(compressed: &mut Bytes) -> bool {
+    let is_there = compressed.starts_with(&XERIAL_MAGIC) && compressed.len() >= XERIAL_HEADER_SIZE;
+    if is_there {
+        compressed.advance(XERIAL_HEADER_SIZE);
+    }
+    is_there
 }
 
 /// Compresses what we write ourselves. Writing to memory cannot fail.
@@ -295,6 +331,35 @@ mod tests {
                 let cut = decompress(codec, compressed.split_at(end).0.to_vec());
                 assert_ne!(cut.as_ref(), Ok(&text(1000)), "{codec:?} cut at {end}");
             }
+        }
+    }
+
+    fn compressed(codec: Compression, records: &[u8]) -> Vec<u8> {
+        let mut compressed = Vec::new();
+        compress(codec, records, &mut compressed);
+        compressed
+    }
+
+    /// As upstream 4.3.1 was seen to take them, or not, in a produce request.
+    #[test]
+    fn what_stands_behind_the_stream_is_taken_as_upstream_takes_it() {
+        let twice = |codec| {
+            let halves = [compressed(codec, b"one "), compressed(codec, b"two")].concat();
+            decompress(codec, halves)
+        };
+        assert_eq!(twice(Compression::Gzip).unwrap(), b"one two");
+        assert_eq!(twice(Compression::Snappy).unwrap(), b"one two");
+        assert_eq!(twice(Compression::Zstd).unwrap(), b"one two");
+        assert_eq!(twice(Compression::Lz4).unwrap(), b"one ");
+        let with_tail = |codec| decompress(codec, [&*compressed(codec, b"one"), b"zz"].concat());
+        assert_eq!(with_tail(Compression::Gzip).unwrap(), b"one");
+        assert_eq!(with_tail(Compression::Snappy).unwrap(), b"one");
+        assert_eq!(with_tail(Compression::Lz4).unwrap(), b"one");
+        assert!(with_tail(Compression::Zstd).is_err());
+        let raw_snappy = snap::raw::Encoder::new().compress_vec(b"one").unwrap();
+        assert!(decompress(Compression::Snappy, [&*raw_snappy, b"zz"].concat()).is_err());
+        for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4] {
+            assert!(decompress(codec, Vec::new()).is_err(), "{codec:?}");
         }
     }
 
