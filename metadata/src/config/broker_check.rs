@@ -2,14 +2,14 @@
 //!
 //! Invariant: upstream's order and words: every row by itself first, then groups, then the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::broker::{BROKER_CONFIGS, find_broker_config};
 use super::error::ConfigError;
-use super::listeners::{ListenerProperties, Listeners};
+use super::listeners::{ListenerProperties, Listeners, is_host};
 use super::names;
 use super::resolve::ConfigMap;
-use super::value::Value;
+use super::value::{Value, parse_list};
 
 /// What must hold between two keys.
 #[derive(Clone, Copy)]
@@ -19,201 +19,70 @@ enum Relation {
     Below,
 }
 
-const RELATIONS: &[(&str, Relation, &str)] = &{
-    use Relation::{AtLeast, AtMost, Below};
-    [
-        (
-            "group.consumer.max.heartbeat.interval.ms",
-            AtLeast,
-            "group.consumer.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.consumer.heartbeat.interval.ms",
-            AtLeast,
-            "group.consumer.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.consumer.heartbeat.interval.ms",
-            AtMost,
-            "group.consumer.max.heartbeat.interval.ms",
-        ),
-        (
-            "group.consumer.max.session.timeout.ms",
-            AtLeast,
-            "group.consumer.min.session.timeout.ms",
-        ),
-        (
-            "group.consumer.session.timeout.ms",
-            AtLeast,
-            "group.consumer.min.session.timeout.ms",
-        ),
-        (
-            "group.consumer.session.timeout.ms",
-            AtMost,
-            "group.consumer.max.session.timeout.ms",
-        ),
-        (
-            "group.consumer.heartbeat.interval.ms",
-            Below,
-            "group.consumer.session.timeout.ms",
-        ),
-        (
-            "group.consumer.max.assignment.interval.ms",
-            AtLeast,
-            "group.consumer.min.assignment.interval.ms",
-        ),
-        (
-            "group.consumer.assignment.interval.ms",
-            AtLeast,
-            "group.consumer.min.assignment.interval.ms",
-        ),
-        (
-            "group.consumer.assignment.interval.ms",
-            AtMost,
-            "group.consumer.max.assignment.interval.ms",
-        ),
-        (
-            "group.share.max.heartbeat.interval.ms",
-            AtLeast,
-            "group.share.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.share.heartbeat.interval.ms",
-            AtLeast,
-            "group.share.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.share.heartbeat.interval.ms",
-            AtMost,
-            "group.share.max.heartbeat.interval.ms",
-        ),
-        (
-            "group.share.max.session.timeout.ms",
-            AtLeast,
-            "group.share.min.session.timeout.ms",
-        ),
-        (
-            "group.share.session.timeout.ms",
-            AtLeast,
-            "group.share.min.session.timeout.ms",
-        ),
-        (
-            "group.share.session.timeout.ms",
-            AtMost,
-            "group.share.max.session.timeout.ms",
-        ),
-        (
-            "group.share.heartbeat.interval.ms",
-            Below,
-            "group.share.session.timeout.ms",
-        ),
-        (
-            "group.share.max.assignment.interval.ms",
-            AtLeast,
-            "group.share.min.assignment.interval.ms",
-        ),
-        (
-            "group.share.assignment.interval.ms",
-            AtLeast,
-            "group.share.min.assignment.interval.ms",
-        ),
-        (
-            "group.share.assignment.interval.ms",
-            AtMost,
-            "group.share.max.assignment.interval.ms",
-        ),
-        (
-            "group.streams.max.heartbeat.interval.ms",
-            AtLeast,
-            "group.streams.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.streams.heartbeat.interval.ms",
-            AtLeast,
-            "group.streams.min.heartbeat.interval.ms",
-        ),
-        (
-            "group.streams.heartbeat.interval.ms",
-            AtMost,
-            "group.streams.max.heartbeat.interval.ms",
-        ),
-        (
-            "group.streams.max.session.timeout.ms",
-            AtLeast,
-            "group.streams.min.session.timeout.ms",
-        ),
-        (
-            "group.streams.session.timeout.ms",
-            AtLeast,
-            "group.streams.min.session.timeout.ms",
-        ),
-        (
-            "group.streams.session.timeout.ms",
-            AtMost,
-            "group.streams.max.session.timeout.ms",
-        ),
-        (
-            "group.streams.heartbeat.interval.ms",
-            Below,
-            "group.streams.session.timeout.ms",
-        ),
-        (
-            "group.streams.max.assignment.interval.ms",
-            AtLeast,
-            "group.streams.min.assignment.interval.ms",
-        ),
-        (
-            "group.streams.assignment.interval.ms",
-            AtLeast,
-            "group.streams.min.assignment.interval.ms",
-        ),
-        (
-            "group.streams.assignment.interval.ms",
-            AtMost,
-            "group.streams.max.assignment.interval.ms",
-        ),
-        (
-            "group.streams.num.standby.replicas",
-            AtMost,
-            "group.streams.max.standby.replicas",
-        ),
-        (
-            "group.share.max.delivery.count.limit",
-            AtLeast,
-            "group.share.delivery.count.limit",
-        ),
-        (
-            "group.share.delivery.count.limit",
-            AtLeast,
-            "group.share.min.delivery.count.limit",
-        ),
-        (
-            "group.share.max.partition.max.record.locks",
-            AtLeast,
-            "group.share.partition.max.record.locks",
-        ),
-        (
-            "group.share.partition.max.record.locks",
-            AtLeast,
-            "group.share.min.partition.max.record.locks",
-        ),
-        (
-            "group.share.record.lock.duration.ms",
-            AtLeast,
-            "group.share.min.record.lock.duration.ms",
-        ),
-        (
-            "group.share.max.record.lock.duration.ms",
-            AtLeast,
-            "group.share.record.lock.duration.ms",
-        ),
-        (
-            "group.share.max.share.sessions",
-            AtLeast,
-            "group.share.max.size",
-        ),
-    ]
-};
+use Relation::{AtLeast, AtMost, Below};
+
+/// What holds for consumer, share and streams groups alike, without `group.<sort>.`.
+const OF_GROUPS: [(&str, Relation, &str); 10] = [
+    (
+        "max.heartbeat.interval.ms",
+        AtLeast,
+        "min.heartbeat.interval.ms",
+    ),
+    (
+        "heartbeat.interval.ms",
+        AtLeast,
+        "min.heartbeat.interval.ms",
+    ),
+    ("heartbeat.interval.ms", AtMost, "max.heartbeat.interval.ms"),
+    ("max.session.timeout.ms", AtLeast, "min.session.timeout.ms"),
+    ("session.timeout.ms", AtLeast, "min.session.timeout.ms"),
+    ("session.timeout.ms", AtMost, "max.session.timeout.ms"),
+    ("heartbeat.interval.ms", Below, "session.timeout.ms"),
+    (
+        "max.assignment.interval.ms",
+        AtLeast,
+        "min.assignment.interval.ms",
+    ),
+    (
+        "assignment.interval.ms",
+        AtLeast,
+        "min.assignment.interval.ms",
+    ),
+    (
+        "assignment.interval.ms",
+        AtMost,
+        "max.assignment.interval.ms",
+    ),
+];
+
+const OF_STREAMS_GROUPS: [(&str, Relation, &str); 1] =
+    [("num.standby.replicas", AtMost, "max.standby.replicas")];
+
+const OF_SHARE_GROUPS: [(&str, Relation, &str); 7] = [
+    ("max.delivery.count.limit", AtLeast, "delivery.count.limit"),
+    ("delivery.count.limit", AtLeast, "min.delivery.count.limit"),
+    (
+        "max.partition.max.record.locks",
+        AtLeast,
+        "partition.max.record.locks",
+    ),
+    (
+        "partition.max.record.locks",
+        AtLeast,
+        "min.partition.max.record.locks",
+    ),
+    (
+        "record.lock.duration.ms",
+        AtLeast,
+        "min.record.lock.duration.ms",
+    ),
+    (
+        "max.record.lock.duration.ms",
+        AtLeast,
+        "record.lock.duration.ms",
+    ),
+    ("max.share.sessions", AtLeast, "max.size"),
+];
 
 /// The values of all rows.
 struct Values<'a> {
@@ -224,14 +93,18 @@ struct Values<'a> {
 /// Checks a whole server.properties, see [`super::with_node_id`], and gives its listeners.
 pub fn check_properties(properties: &ConfigMap) -> Result<Listeners, ConfigError> {
     let values = Values::parse(properties)?;
-    for (left, relation, right) in RELATIONS {
-        values.check_relation(left, *relation, right)?;
-    }
-    values.check_share_assignors()?;
+    values.check_groups()?;
+    values.check_relations("consumer", &OF_GROUPS)?;
+    values.check_relations("share", &OF_GROUPS)?;
+    values.check_relations("streams", &OF_GROUPS)?;
+    values.check_relations("streams", &OF_STREAMS_GROUPS)?;
+    values.check_relations("share", &OF_SHARE_GROUPS)?;
+    let listeners = values.listeners()?;
+    values.check_early_start(&listeners)?;
     values.check_node()?;
     values.check_logs()?;
     values.check_replication()?;
-    let listeners = values.listeners()?;
+    values.check_cordoned_dirs()?;
     values.check_connections()?;
     Ok(listeners)
 }
@@ -306,36 +179,86 @@ impl<'a> Values<'a> {
         Err(ConfigError::sentence(key, value.as_deref(), sentence))
     }
 
-    fn check_relation(
+    fn check_relations(
         &self,
-        left: &str,
-        relation: Relation,
-        right: &str,
+        sort: &str,
+        relations: &[(&str, Relation, &str)],
     ) -> Result<(), ConfigError> {
-        let (one, other) = (self.number(left), self.number(right));
-        let (holds, words) = match relation {
-            Relation::AtLeast => (one >= other, "greater than or equal to"),
-            Relation::AtMost => (one <= other, "less than or equal to"),
-            Relation::Below => (one < other, "less than"),
-        };
-        if holds {
-            return Ok(());
+        for (left, relation, right) in relations {
+            let (left, right) = (
+                format!("group.{sort}.{left}"),
+                format!("group.{sort}.{right}"),
+            );
+            let (one, other) = (self.number(&left), self.number(&right));
+            let (holds, words) = match relation {
+                AtLeast => (one >= other, "greater than or equal to"),
+                AtMost => (one <= other, "less than or equal to"),
+                Below => (one < other, "less than"),
+            };
+            if !holds {
+                let sentence = format!("{left} must be {words} {right}");
+                return Err(ConfigError::sentence(
+                    &left,
+                    self.text(&left).as_deref(),
+                    sentence,
+                ));
+            }
         }
-        let sentence = format!("{left} must be {words} {right}");
-        Err(ConfigError::sentence(
-            left,
-            self.text(left).as_deref(),
-            sentence,
-        ))
+        Ok(())
     }
 
-    fn check_share_assignors(&self) -> Result<(), ConfigError> {
-        let key = "group.share.assignors";
-        let count = self.items(key).len();
-        if count == 1 {
+    /// Protocols, assignors and codecs.
+    fn check_groups(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, sentence: String| {
+            Err(ConfigError::sentence(
+                key,
+                self.text(key).as_deref(),
+                sentence,
+            ))
+        };
+        for key in [
+            "offsets.topic.compression.codec",
+            "share.coordinator.state.topic.compression.codec",
+        ] {
+            if let Some(id) = self.number(key).filter(|id| !(0..=4).contains(id)) {
+                return refuse(key, format!("Unknown compression type id: {id}"));
+            }
+        }
+        // No class is ever loaded, so only the assignors that are built in can be found.
+        let built_in: [(&str, &[&str]); 2] = [
+            ("group.consumer.assignors", &["uniform", "range"]),
+            ("group.share.assignors", &["simple"]),
+        ];
+        for (key, known) in built_in {
+            let unknown = |name: &&String| !known.contains(&name.as_str());
+            if let Some(name) = self.items(key).iter().find(unknown) {
+                return refuse(key, format!("Class {name} cannot be found"));
+            }
+        }
+        let key = "group.coordinator.rebalance.protocols";
+        if self.items(key).iter().any(|protocol| protocol == "classic") {
             return Ok(());
         }
-        let sentence = format!("{key} must contain exactly one assignor, but found {count}");
+        refuse(
+            key,
+            "Disabling the 'classic' protocol is not supported.".to_owned(),
+        )
+    }
+
+    fn check_early_start(&self, listeners: &Listeners) -> Result<(), ConfigError> {
+        let key = "early.start.listeners";
+        let controller_names = self.items("controller.listener.names");
+        let is_known = |name: &&String| {
+            let all = listeners.broker.iter().chain(&listeners.controller);
+            controller_names.contains(name) || all.into_iter().any(|known| known.name == **name)
+        };
+        let Some(name) = self.items(key).iter().find(|name| !is_known(name)) else {
+            return Ok(());
+        };
+        let sentence = format!(
+            "{key} contains listener {name}, but this is not contained in listeners or \
+             controller.listener.names"
+        );
         Err(ConfigError::sentence(
             key,
             self.text(key).as_deref(),
@@ -343,13 +266,71 @@ impl<'a> Values<'a> {
         ))
     }
 
+    /// The node's id and its place among the voters, where those are named.
     fn check_node(&self) -> Result<(), ConfigError> {
         let (node, broker) = (self.text("node.id"), self.text("broker.id"));
-        if node == broker {
-            return Ok(());
+        if node != broker {
+            let sentence = "You must set `node.id` to the same value as `broker.id`.";
+            return Err(ConfigError::sentence("node.id", node.as_deref(), sentence));
         }
-        let sentence = "You must set `node.id` to the same value as `broker.id`.";
-        Err(ConfigError::sentence("node.id", node.as_deref(), sentence))
+        let key = "controller.quorum.voters";
+        let voters: BTreeSet<i32> = self
+            .items(key)
+            .iter()
+            .filter_map(|voter| voter.split_once('@')?.0.parse().ok())
+            .collect();
+        let is_voter = voters
+            .iter()
+            .any(|voter| self.number("node.id") == Some(i64::from(*voter)));
+        let is_controller = self
+            .items("process.roles")
+            .iter()
+            .any(|role| role == "controller");
+        let shown: Vec<String> = voters.iter().map(i32::to_string).collect();
+        let (node, shown) = (node.unwrap_or_default(), shown.join(", "));
+        self.require(
+            !is_controller || voters.is_empty() || is_voter,
+            key,
+            &format!(
+                "If process.roles contains the 'controller' role, the node id {node} must be \
+                 included in the set of voters {key}=Set({shown})"
+            ),
+        )?;
+        self.require(
+            is_controller || !is_voter,
+            key,
+            &format!(
+                "If process.roles contains just the 'broker' role, the node id {node} must not be \
+                 included in the set of voters {key}=Set({shown})"
+            ),
+        )
+    }
+
+    fn check_cordoned_dirs(&self) -> Result<(), ConfigError> {
+        let key = "cordoned.log.dirs";
+        let cordoned = self.items(key);
+        if cordoned.iter().any(|dir| dir == "*") {
+            let sentence = "When cordoned.log.dirs is set to *, it must not contain other values";
+            return self.require(cordoned.len() == 1, key, sentence);
+        }
+        let dirs = match self.items("log.dirs") {
+            [] => self.items("log.dir"),
+            dirs => dirs,
+        };
+        let unknown: Vec<&str> = cordoned
+            .iter()
+            .filter(|dir| !dirs.contains(dir))
+            .map(String::as_str)
+            .collect();
+        self.require(
+            unknown.is_empty(),
+            key,
+            &format!(
+                "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing \
+                 entries : {}",
+                unknown.join(", ")
+            ),
+        )
     }
 
     fn check_logs(&self) -> Result<(), ConfigError> {
@@ -452,6 +433,7 @@ impl<'a> Values<'a> {
             "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides \
              property is set.",
         )?;
+        self.check_overrides("max.connections.per.ip.overrides", &overrides)?;
         let delay = self
             .number("connection.failed.authentication.delay.ms")
             .unwrap_or(0);
@@ -466,8 +448,34 @@ impl<'a> Values<'a> {
             ),
         )
     }
+
+    fn check_overrides(&self, key: &str, overrides: &str) -> Result<(), ConfigError> {
+        let limits = parse_connection_limits(key, overrides)?;
+        let invalid: Vec<&str> = limits
+            .iter()
+            .map(|(host, _)| host.as_str())
+            .filter(|host| !is_host(host))
+            .collect();
+        if invalid.is_empty() {
+            return Ok(());
+        }
+        let sentence = format!("{key} contains invalid addresses : {}", invalid.join(","));
+        Err(ConfigError::sentence(key, Some(overrides), sentence))
+    }
 }
 
-#[cfg(test)]
-#[path = "broker_check_tests.rs"]
-mod tests;
+/// Reads `max.connections.per.ip.overrides`: host and limit.
+pub(super) fn parse_connection_limits(
+    key: &str,
+    text: &str,
+) -> Result<Vec<(String, i32)>, ConfigError> {
+    let expected = "pairs host:limit with commas between";
+    let mut limits = Vec::new();
+    for entry in parse_list(text).iter().filter(|entry| !entry.is_empty()) {
+        let parsed = entry.rsplit_once(':').and_then(|(host, limit)| {
+            Some((host.trim().to_owned(), limit.trim().parse::<i32>().ok()?))
+        });
+        limits.push(parsed.ok_or_else(|| ConfigError::new(key, text, expected))?);
+    }
+    Ok(limits)
+}

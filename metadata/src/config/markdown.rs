@@ -81,7 +81,7 @@ fn section(page: &mut String, title: &str, rows: &[ConfigDef], columns: Columns)
 fn row(page: &mut String, def: &ConfigDef, columns: Columns) {
     let default = match (def.default, def.required) {
         (Some(""), _) => "empty".to_owned(),
-        (Some(text), _) => format!("`{text}`"),
+        (Some(text), _) => code(text),
         (None, true) => "must be set".to_owned(),
         (None, false) => "none".to_owned(),
     };
@@ -106,7 +106,16 @@ fn row(page: &mut String, def: &ConfigDef, columns: Columns) {
         page,
         "| `{}` | {kind} | {default} | {} | {column} | {served} | {} |",
         def.name,
-        def.valid,
+        code(&def.valid.to_string()),
         def.doc()
     );
+}
+
+/// Text as it stands, where there is any.
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("`{text}`")
+    }
 }

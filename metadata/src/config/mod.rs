@@ -26,9 +26,6 @@ mod valid;
 mod validate;
 mod value;
 
-#[cfg(test)]
-mod table_tests;
-
 pub use broker::{BROKER_CONFIGS, DYNAMIC_ONLY_BROKER_CONFIGS, find_broker_config};
 pub use broker_check::{check_properties, unknown_properties};
 pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};

@@ -176,7 +176,3 @@ pub fn effective_properties(layers: &Layers) -> ConfigMap {
     }
     effective
 }
-
-#[cfg(test)]
-#[path = "resolve_tests.rs"]
-mod tests;

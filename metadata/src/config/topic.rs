@@ -31,8 +31,9 @@ config_table! {
     "retention.bytes" Long = "-1", cluster_wide, synonyms(&[same("log.retention.bytes")]);
     /// How long records are kept; -1 keeps them for ever.
     "retention.ms" Long = "604800000", at_least(-1), cluster_wide,
-        synonyms(&[same("log.retention.ms"),
-            minutes("log.retention.minutes"), hours("log.retention.hours")]);
+        synonyms(&[same("log.retention.ms").or_unlimited(),
+            minutes("log.retention.minutes").or_unlimited(),
+            hours("log.retention.hours").or_unlimited()]);
     /// The largest record batch that is taken.
     "max.message.bytes" Int = "1048588", at_least(0), cluster_wide,
         synonyms(&[same("message.max.bytes")]);

@@ -240,22 +240,10 @@ impl BrokerConfig {
         self.log_dirs.as_deref().unwrap_or(&self.log_dir)
     }
 
-    /// The limit of single addresses, from `max.connections.per.ip.overrides`.
+    /// The limits of single addresses, from `max.connections.per.ip.overrides`.
     pub fn connections_per_ip(&self) -> Result<Vec<(String, i32)>, ConfigError> {
         let key = "max.connections.per.ip.overrides";
-        let text = &self.max_connections_per_ip_overrides;
-        let expected = "pairs host:limit with commas between";
-        let mut limits = Vec::new();
-        for entry in super::value::parse_list(text)
-            .iter()
-            .filter(|entry| !entry.is_empty())
-        {
-            let parsed = entry.rsplit_once(':').and_then(|(host, limit)| {
-                Some((host.trim().to_owned(), limit.trim().parse::<i32>().ok()?))
-            });
-            limits.push(parsed.ok_or_else(|| ConfigError::new(key, text, expected))?);
-        }
-        Ok(limits)
+        super::broker_check::parse_connection_limits(key, &self.max_connections_per_ip_overrides)
     }
 }
 

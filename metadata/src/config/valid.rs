@@ -242,14 +242,14 @@ fn check_voter(key: &str, entry: &str) -> Result<(), ConfigError> {
     if id.parse::<i32>().is_err() {
         return refuse(format!("Failed to parse voter ID as an integer from {id}"));
     }
-    check_address(entry, address, || {
+    check_address(address, || {
         format!("Failed to parse host name from entry {entry} for the configuration {key}. {form}")
     })
     .map_err(|sentence| ConfigError::sentence(key, Some(entry), sentence))
 }
 
 fn check_bootstrap_server(key: &str, entry: &str) -> Result<(), ConfigError> {
-    check_address(entry, entry, || {
+    check_address(entry, || {
         format!(
             "Failed to parse host name from {entry} for the configuration {key}. Each entry \
              should be in the form \"{{host}}:{{port}}\""
@@ -258,17 +258,13 @@ fn check_bootstrap_server(key: &str, entry: &str) -> Result<(), ConfigError> {
     .map_err(|sentence| ConfigError::sentence(key, Some(entry), sentence))
 }
 
-fn check_address(
-    entry: &str,
-    address: &str,
-    malformed: impl FnOnce() -> String,
-) -> Result<(), String> {
+fn check_address(address: &str, malformed: impl FnOnce() -> String) -> Result<(), String> {
     let Some((_, port)) = host_and_port(address) else {
         return Err(malformed());
     };
     match port.parse::<u16>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("port out of range:{port} in {entry}")),
+        Err(_) => Err(format!("port out of range:{port}")),
     }
 }
 

