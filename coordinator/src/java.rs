@@ -51,6 +51,23 @@ mod tests {
     }
 
     #[test]
+    fn of_two_keys_the_one_that_upstream_was_seen_to_choose_comes_first() {
+        let chosen = [
+            ("range", "roundrobin"),
+            ("sticky", "range"),
+            ("range", "cooperative-sticky"),
+            ("a", "b"),
+            ("zeta", "alpha"),
+        ];
+        for (first, second) in chosen {
+            assert!(
+                hash_map_bucket(first, 2) < hash_map_bucket(second, 2),
+                "{first} {second}"
+            );
+        }
+    }
+
+    #[test]
     fn keys_are_walked_by_bucket() {
         assert_eq!(hash_map_bucket("a", 2), 1);
         assert_eq!(hash_map_bucket("a", 13), 1);

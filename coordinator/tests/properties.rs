@@ -28,9 +28,18 @@ use protocol::{ErrorCode, StrBytes, Timestamp, TopicId};
 use support::{Runtime, Step};
 use uuid::Uuid;
 
-/// Something that may happen. Clients are few, so that they meet.
+/// Something that may happen.
 #[derive(Clone, Debug)]
 enum Action {
+    Ask(Ask),
+    Advance { ms: i64 },
+    FailNextAppend { code: ErrorCode },
+    Reload,
+}
+
+/// What clients ask. They are few, so that they meet.
+#[derive(Clone, Debug)]
+enum Ask {
     Join {
         client: usize,
         group: usize,
@@ -66,13 +75,6 @@ enum Action {
     DeleteTopic {
         topic: usize,
     },
-    Advance {
-        ms: i64,
-    },
-    FailNextAppend {
-        code: ErrorCode,
-    },
-    Reload,
 }
 
 const CLIENTS: usize = 4;
@@ -85,28 +87,34 @@ const PROTOCOLS: [&[&str]; 4] = [
     &["x"],
 ];
 
-fn action() -> impl Strategy<Value = Action> {
+fn ask() -> impl Strategy<Value = Ask> {
     let client = 0..CLIENTS;
     let group = 0..GROUPS.len();
     let topic = 0..TOPICS.len();
     prop_oneof![
         8 => (client.clone(), group.clone(), any::<bool>(), any::<bool>(), 0..PROTOCOLS.len())
             .prop_map(|(client, group, is_static, old_client, protocols)| {
-                Action::Join { client, group, is_static, old_client, protocols }
+                Ask::Join { client, group, is_static, old_client, protocols }
             }),
-        6 => client.clone().prop_map(|client| Action::Sync { client }),
-        2 => client.clone().prop_map(|client| Action::Heartbeat { client }),
-        2 => client.clone().prop_map(|client| Action::Leave { client }),
+        6 => client.clone().prop_map(|client| Ask::Sync { client }),
+        2 => client.clone().prop_map(|client| Ask::Heartbeat { client }),
+        2 => client.clone().prop_map(|client| Ask::Leave { client }),
         3 => (client, any::<bool>(), topic.clone(), any::<bool>()).prop_map(
             |(client, from_outside, topic, retention)| {
-                Action::Commit { client, from_outside, topic, retention }
+                Ask::Commit { client, from_outside, topic, retention }
             }
         ),
-        1 => group.clone().prop_map(|group| Action::Fetch { group }),
+        1 => group.clone().prop_map(|group| Ask::Fetch { group }),
         1 => (group.clone(), topic.clone())
-            .prop_map(|(group, topic)| Action::DeleteOffsets { group, topic }),
-        1 => group.prop_map(|group| Action::DeleteGroup { group }),
-        1 => topic.prop_map(|topic| Action::DeleteTopic { topic }),
+            .prop_map(|(group, topic)| Ask::DeleteOffsets { group, topic }),
+        1 => group.prop_map(|group| Ask::DeleteGroup { group }),
+        1 => topic.prop_map(|topic| Ask::DeleteTopic { topic }),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        25 => ask().prop_map(Action::Ask),
         5 => prop_oneof![Just(0i64), 1i64..20_000, 50_000i64..400_000]
             .prop_map(|ms| Action::Advance { ms }),
         2 => prop_oneof![
@@ -120,6 +128,23 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+fn group_id(group: usize) -> GroupId {
+    GroupId(StrBytes::from_static_str(GROUPS[group]))
+}
+
+fn topic_name(topic: usize) -> TopicName {
+    TopicName(StrBytes::from_static_str(TOPICS[topic]))
+}
+
+fn delete_offsets(group: usize, topic: usize) -> OffsetDeleteRequest {
+    let topic = OffsetDeleteRequestTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
+    OffsetDeleteRequest::default()
+        .with_group_id(group_id(group))
+        .with_topics(vec![topic])
+}
+
 /// What a client remembers, as a real one does.
 #[derive(Clone, Debug, Default)]
 struct Client {
@@ -128,6 +153,57 @@ struct Client {
     instance_id: Option<StrBytes>,
     generation: i32,
     others: Vec<StrBytes>,
+}
+
+impl Client {
+    fn sync(&self) -> SyncGroupRequest {
+        let assignments = self.others.iter().map(|other| {
+            SyncGroupRequestAssignment::default()
+                .with_member_id(other.clone())
+                .with_assignment(Bytes::from_static(b"assignment"))
+        });
+        SyncGroupRequest::default()
+            .with_group_id(group_id(self.group))
+            .with_member_id(self.member_id.clone())
+            .with_group_instance_id(self.instance_id.clone())
+            .with_generation_id(self.generation)
+            .with_assignments(assignments.collect())
+    }
+
+    fn heartbeat(&self) -> HeartbeatRequest {
+        HeartbeatRequest::default()
+            .with_group_id(group_id(self.group))
+            .with_member_id(self.member_id.clone())
+            .with_group_instance_id(self.instance_id.clone())
+            .with_generation_id(self.generation)
+    }
+
+    fn leave(&self) -> LeaveGroupRequest {
+        let member = MemberIdentity::default()
+            .with_member_id(self.member_id.clone())
+            .with_group_instance_id(self.instance_id.clone());
+        LeaveGroupRequest::default()
+            .with_group_id(group_id(self.group))
+            .with_members(vec![member])
+    }
+
+    fn commit(&self, from_outside: bool, topic: usize, offset: i64) -> OffsetCommitRequest {
+        let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+        let topic = OffsetCommitRequestTopic::default()
+            .with_name(topic_name(topic))
+            .with_topic_id(Uuid::from_u128(topic as u128))
+            .with_partitions(vec![partition]);
+        let request = OffsetCommitRequest::default()
+            .with_group_id(group_id(self.group))
+            .with_topics(vec![topic]);
+        if from_outside {
+            return request;
+        }
+        request
+            .with_member_id(self.member_id.clone())
+            .with_group_instance_id(self.instance_id.clone())
+            .with_generation_id_or_member_epoch(self.generation)
+    }
 }
 
 struct World {
@@ -168,8 +244,8 @@ impl World {
                 let step = self.runtime.reload();
                 self.hear(&step);
             }
-            request => {
-                let (client, version, request) = self.request(request);
+            Action::Ask(ask) => {
+                let (client, version, request) = self.request(ask);
                 self.ask(client, version, request);
             }
         }
@@ -216,11 +292,10 @@ impl World {
         }
     }
 
-    fn request(&mut self, action: &Action) -> (usize, i16, GroupRequest) {
-        let group_id = |group: usize| GroupId(StrBytes::from_static_str(GROUPS[group]));
-        let topic_name = |topic: usize| TopicName(StrBytes::from_static_str(TOPICS[topic]));
-        match action {
-            Action::Join {
+    /// Who asks, at which version, and what.
+    fn request(&mut self, ask: &Ask) -> (usize, i16, GroupRequest) {
+        match ask {
+            Ask::Join {
                 client,
                 group,
                 is_static,
@@ -234,75 +309,39 @@ impl World {
                     GroupRequest::JoinGroup(request),
                 )
             }
-            Action::Sync { client } => {
-                let known = &self.clients[*client];
-                let assignments = known.others.iter().map(|other| {
-                    SyncGroupRequestAssignment::default()
-                        .with_member_id(other.clone())
-                        .with_assignment(Bytes::from_static(b"assignment"))
-                });
-                let request = SyncGroupRequest::default()
-                    .with_group_id(group_id(known.group))
-                    .with_member_id(known.member_id.clone())
-                    .with_group_instance_id(known.instance_id.clone())
-                    .with_generation_id(known.generation)
-                    .with_assignments(assignments.collect());
-                (*client, 3, GroupRequest::SyncGroup(request))
-            }
-            Action::Heartbeat { client } => {
-                let known = &self.clients[*client];
-                let request = HeartbeatRequest::default()
-                    .with_group_id(group_id(known.group))
-                    .with_member_id(known.member_id.clone())
-                    .with_group_instance_id(known.instance_id.clone())
-                    .with_generation_id(known.generation);
-                (*client, 4, GroupRequest::Heartbeat(request))
-            }
-            Action::Leave { client } => {
-                let known = &self.clients[*client];
-                let member = MemberIdentity::default()
-                    .with_member_id(known.member_id.clone())
-                    .with_group_instance_id(known.instance_id.clone());
-                let request = LeaveGroupRequest::default()
-                    .with_group_id(group_id(known.group))
-                    .with_members(vec![member]);
-                (*client, 5, GroupRequest::LeaveGroup(request))
-            }
-            Action::Commit {
+            Ask::Sync { client } => (
+                *client,
+                3,
+                GroupRequest::SyncGroup(self.clients[*client].sync()),
+            ),
+            Ask::Heartbeat { client } => (
+                *client,
+                4,
+                GroupRequest::Heartbeat(self.clients[*client].heartbeat()),
+            ),
+            Ask::Leave { client } => (
+                *client,
+                5,
+                GroupRequest::LeaveGroup(self.clients[*client].leave()),
+            ),
+            Ask::Commit {
                 client,
                 from_outside,
                 topic,
                 retention,
             } => {
-                let partition = OffsetCommitRequestPartition::default()
-                    .with_committed_offset(self.last_token as i64);
-                let topic = OffsetCommitRequestTopic::default()
-                    .with_name(topic_name(*topic))
-                    .with_topic_id(Uuid::from_u128(*topic as u128))
-                    .with_partitions(vec![partition]);
-                let known = &self.clients[*client];
-                let mut request = OffsetCommitRequest::default()
-                    .with_group_id(group_id(known.group))
-                    .with_retention_time_ms(if *retention { 20_000 } else { -1 })
-                    .with_topics(vec![topic]);
-                if !from_outside {
-                    request.member_id = known.member_id.clone();
-                    request.group_instance_id = known.instance_id.clone();
-                    request.generation_id_or_member_epoch = known.generation;
-                }
+                let offset = self.last_token as i64;
+                let mut request = self.clients[*client].commit(*from_outside, *topic, offset);
+                request.retention_time_ms = if *retention { 20_000 } else { -1 };
                 (*client, 8, GroupRequest::OffsetCommit(request))
             }
-            Action::DeleteOffsets { group, topic } => {
-                let topic = OffsetDeleteRequestTopic::default()
-                    .with_name(topic_name(*topic))
-                    .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
-                let request = OffsetDeleteRequest::default()
-                    .with_group_id(group_id(*group))
-                    .with_topics(vec![topic]);
-                (0, 0, GroupRequest::OffsetDelete(request))
-            }
-            Action::DeleteGroup { group } => (0, 2, GroupRequest::DeleteGroup(group_id(*group))),
-            Action::DeleteTopic { topic } => {
+            Ask::DeleteOffsets { group, topic } => (
+                0,
+                0,
+                GroupRequest::OffsetDelete(delete_offsets(*group, *topic)),
+            ),
+            Ask::DeleteGroup { group } => (0, 2, GroupRequest::DeleteGroup(group_id(*group))),
+            Ask::DeleteTopic { topic } => {
                 let id = TopicId(Uuid::from_u128(*topic as u128));
                 let deleted = DeletedTopic {
                     name: Arc::from(TOPICS[*topic]),
@@ -310,7 +349,7 @@ impl World {
                 };
                 (0, 0, GroupRequest::TopicsDeleted(vec![deleted]))
             }
-            Action::Fetch { group } => {
+            Ask::Fetch { group } => {
                 let group = OffsetFetchRequestGroup::default()
                     .with_group_id(group_id(*group))
                     .with_topics(None);
@@ -322,9 +361,6 @@ impl World {
                         require_stable: true,
                     },
                 )
-            }
-            Action::Advance { .. } | Action::FailNextAppend { .. } | Action::Reload => {
-                unreachable!("not a request")
             }
         }
     }
@@ -350,7 +386,7 @@ impl World {
                 .with_metadata(Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff"))
         });
         JoinGroupRequest::default()
-            .with_group_id(GroupId(StrBytes::from_static_str(GROUPS[group])))
+            .with_group_id(group_id(group))
             .with_member_id(known.member_id.clone())
             .with_group_instance_id(known.instance_id.clone())
             .with_session_timeout_ms(10_000)
