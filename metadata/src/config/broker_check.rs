@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::broker::{BROKER_CONFIGS, find_broker_config};
+use super::broker::BROKER_CONFIGS;
+use super::def::find;
 use super::error::ConfigError;
 use super::listeners::{ListenerProperties, Listeners, is_host};
 use super::names;
@@ -112,11 +113,10 @@ pub fn check_properties(properties: &ConfigMap) -> Result<Listeners, ConfigError
 /// The keys that no row knows, for a warning by name.
 pub fn unknown_properties(properties: &ConfigMap) -> Vec<&str> {
     let is_known = |name: &str| {
-        find_broker_config(name).is_some()
-            || name.starts_with("config.providers.")
+        name.starts_with("config.providers.")
             || names::synonyms(name)
                 .into_iter()
-                .any(|name| find_broker_config(name).is_some())
+                .any(|name| find(BROKER_CONFIGS, name).is_some())
     };
     properties
         .keys()

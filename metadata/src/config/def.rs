@@ -260,8 +260,8 @@ impl ConfigDef {
     pub fn parse(&self, text: &str) -> Result<Value, ConfigError> {
         let mut value = parse(self.kind, text)
             .map_err(|expected| ConfigError::new(self.name, text, expected))?;
-        if let (Valid::List { .. }, Value::List(items)) = (self.valid, &mut value) {
-            drop_duplicates(items);
+        if let Value::List(items) = &mut value {
+            self.valid.tidy(items);
         }
         self.valid.check(self.name, Some(&value))?;
         Ok(value)
@@ -282,11 +282,6 @@ impl ConfigDef {
             None => Ok(None),
         }
     }
-}
-
-fn drop_duplicates(items: &mut Vec<String>) {
-    let mut seen = std::collections::BTreeSet::new();
-    items.retain(|item| seen.insert(item.clone()));
 }
 
 /// The row of `name`.

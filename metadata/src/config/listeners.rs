@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::error::ConfigError;
-use super::value::parse_list;
+use super::valid::Valid;
+use super::value::{Value, parse_list};
 use crate::image::SecurityProtocol;
 
 const LISTENERS: &str = "listeners";
@@ -200,9 +201,12 @@ fn effective_protocol_map(
     }
     let secured = |name: &str| matches!(name, "SSL" | "SASL_SSL" | "SASL_PLAINTEXT");
     let mut listener_names = Vec::new();
-    for entry in parse_list(properties.listeners) {
+    for entry in parse_list(properties.listeners)
+        .iter()
+        .filter(|entry| !entry.is_empty())
+    {
         let Some((name, _)) = entry.split_once(':') else {
-            return Err(malformed(LISTENERS, properties.listeners, &entry));
+            return Err(malformed(LISTENERS, properties.listeners, entry));
         };
         listener_names.push(name.to_uppercase());
     }
@@ -277,17 +281,10 @@ pub fn parse_listeners(
     protocols: &BTreeMap<String, SecurityProtocol>,
 ) -> Result<Vec<Listener>, ConfigError> {
     let mut listeners: Vec<Listener> = Vec::new();
-    let mut entries: Vec<String> = Vec::new();
-    for entry in parse_list(text) {
-        if entry.is_empty() {
-            let sentence = format!("Configuration '{key}' values must not be empty.");
-            return Err(ConfigError::sentence(key, Some(text), sentence));
-        }
-        // An entry that stands there twice counts once, as in every list of upstream's.
-        if !entries.contains(&entry) {
-            entries.push(entry);
-        }
-    }
+    let mut entries = parse_list(text);
+    let valid = Valid::Listeners { null: false };
+    valid.tidy(&mut entries);
+    valid.check(key, Some(&Value::List(entries.clone())))?;
     for entry in &entries {
         let listener = parse_listener(key, text, entry, protocols)?;
         if listeners
@@ -298,12 +295,6 @@ pub fn parse_listeners(
             return Err(refused(key, text, &format!("{reason}{}", shown(text))));
         }
         listeners.push(listener);
-    }
-    if listeners.is_empty() {
-        let sentence = format!(
-            "Configuration '{key}' must not be empty. Valid values include: any non-empty value"
-        );
-        return Err(ConfigError::sentence(key, Some(text), sentence));
     }
     Ok(listeners)
 }

@@ -63,3 +63,14 @@ fn an_address_has_a_host_and_a_port() {
         assert_eq!(host_and_port(wrong), None, "{wrong}");
     }
 }
+
+/// Testcontainers' module for .NET writes one.
+#[test]
+fn a_comma_at_the_end_counts_for_nothing() {
+    assert_eq!(
+        parsed("PLAINTEXT://:1,").unwrap(),
+        parsed("PLAINTEXT://:1").unwrap()
+    );
+    assert!(parsed("PLAINTEXT://:1,,SSL://:2").is_err());
+    assert!(parsed(",").is_err());
+}

@@ -3,6 +3,7 @@
 //! Invariant: a check refuses exactly what upstream's validator of the same row refuses, with its
 //! words; `Display` is what upstream's documents show as valid values.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::duration::is_non_negative;
@@ -29,6 +30,11 @@ pub enum Valid {
         empty: bool,
         null: bool,
     },
+    /// As a list that may not be empty, but a comma at its end counts for nothing: a module of
+    /// Testcontainers writes one, which upstream took until 4.2.
+    Listeners {
+        null: bool,
+    },
     NonEmpty,
     NonNull,
     ThrottledReplicas,
@@ -38,6 +44,19 @@ pub enum Valid {
 }
 
 impl Valid {
+    /// Takes out of a list what does not count, before it is checked.
+    pub(super) fn tidy(self, items: &mut Vec<String>) {
+        if matches!(self, Valid::Listeners { .. }) {
+            while items.last().is_some_and(String::is_empty) {
+                items.pop();
+            }
+        }
+        if matches!(self, Valid::List { .. } | Valid::Listeners { .. }) {
+            let mut seen = BTreeSet::new();
+            items.retain(|item| seen.insert(item.clone()));
+        }
+    }
+
     /// Checks the value of `key`; `None` is null.
     pub fn check(self, key: &str, value: Option<&Value>) -> Result<(), ConfigError> {
         match self {
@@ -47,6 +66,7 @@ impl Valid {
             Valid::OneOf(choices) => check_choice(key, value, choices),
             Valid::OneOfIgnoringCase(choices) => check_choice_ignoring_case(key, value, choices),
             Valid::List { items, empty, null } => check_list(key, value, items, empty, null),
+            Valid::Listeners { null } => check_list(key, value, &[], false, null),
             Valid::NonEmpty => match value {
                 Some(Value::String(text)) if text.is_empty() => {
                     Err(ConfigError::new(key, "", "String must be non-empty"))
@@ -85,7 +105,7 @@ impl fmt::Display for Valid {
             Valid::OneOfIgnoringCase(choices) => {
                 write!(f, "(case insensitive) [{}]", choices.join(", "))
             }
-            Valid::List { items: [], .. } => Ok(()),
+            Valid::List { items: [], .. } | Valid::Listeners { .. } => Ok(()),
             Valid::List { items, .. } => write!(f, "[{}]", items.join(", ")),
             Valid::NonEmpty => f.write_str("non-empty string"),
             Valid::NonNull => f.write_str("non-null string"),

@@ -4,14 +4,15 @@
 
 use super::super::def::config_table;
 use super::super::ignored::{ASYNC_RUNTIME, SECURITY};
+use super::super::valid::Valid;
 
 config_table! {
     pub(super) const ROWS;
 
     /// Where the node listens: NAME://host:port, where an empty host means every interface.
-    "listeners" List = "PLAINTEXT://:9092", non_empty_list, per_broker;
+    "listeners" List = "PLAINTEXT://:9092", valid(Valid::Listeners { null: false }), per_broker;
     /// The addresses that clients are told, where they differ from listeners.
-    "advertised.listeners" List, non_empty_list_or_null;
+    "advertised.listeners" List, valid(Valid::Listeners { null: true });
     /// Which security protocol each listener name stands for.
     "listener.security.protocol.map" String =
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", per_broker;
