@@ -125,7 +125,7 @@ impl GroupShard {
 
     /// The hard state as records, ordered: replayed into a new shard they make the same hard
     /// state. Encoded they are the rows of the group view; a record of the log changes exactly the
-    /// row of its key.
+    /// row of its key. Offsets inside open transactions are not among them.
     pub fn rows(&self) -> impl Iterator<Item = GroupRecord> + '_ {
         let groups = self.groups.iter().filter_map(|(group_id, group)| {
             let value = Some(group.committed.clone()?);

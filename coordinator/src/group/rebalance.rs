@@ -108,7 +108,7 @@ impl ClassicGroup {
         self.remove_members_that_did_not_join(turn);
         if !self.maybe_elect_new_joined_leader() && !self.members.is_empty() {
             // Only static members are left, and none came. Their sessions will run out.
-            tracing::warn!(group = %self.id, "no member rejoined, the rebalance is put off");
+            tracing::info!(group = %self.id, "no member rejoined, the rebalance is put off");
             turn.arm(self.join_timer(), self.rebalance_timeout_ms());
             return;
         }
