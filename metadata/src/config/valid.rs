@@ -31,7 +31,7 @@ pub enum Valid {
         null: bool,
     },
     /// As a list that may not be empty, but a comma at its end counts for nothing: a module of
-    /// Testcontainers writes one, which upstream took until 4.2.
+    /// Testcontainers writes one, which older versions of upstream took.
     Listeners {
         null: bool,
     },
