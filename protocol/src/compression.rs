@@ -38,21 +38,21 @@ pub(crate) enum Decompressor {
 }
 
 impl Decompressor {
-    /// `None` where the bytes are not compressed.
+    /// `None` where the bytes are not compressed; they are then not asked for.
     pub(crate) fn new(
         compression: Compression,
-        compressed: Bytes,
+        compressed: impl FnOnce() -> Bytes,
     ) -> Result<Option<Decompressor>, BatchError> {
         Ok(Some(match compression {
             Compression::None => return Ok(None),
-            Compression::Gzip => Decompressor::Gzip(Box::new(GzipReader::new(compressed))),
-            Compression::Snappy => Decompressor::Snappy(SnappyReader::new(compressed)?),
+            Compression::Gzip => Decompressor::Gzip(Box::new(GzipReader::new(compressed()))),
+            Compression::Snappy => Decompressor::Snappy(SnappyReader::new(compressed())?),
             Compression::Lz4 => {
-                let frame = lz4_frame(compressed)?;
+                let frame = lz4_frame(compressed())?;
                 Decompressor::Lz4(Box::new(FrameDecoder::new(frame.reader())))
             }
             Compression::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(compressed.reader());
+                let decoder = zstd::stream::read::Decoder::with_buffer(compressed().reader());
                 Decompressor::Zstd(Box::new(decoder.map_err(undecodable)?))
             }
         }))
@@ -277,7 +277,7 @@ mod tests {
     ];
 
     fn decompress(compression: Compression, compressed: Vec<u8>) -> Result<Vec<u8>, BatchError> {
-        let mut reader = Decompressor::new(compression, compressed.into())?.unwrap();
+        let mut reader = Decompressor::new(compression, || compressed.into())?.unwrap();
         let mut decompressed = Vec::new();
         reader.read_to_end(&mut decompressed).map_err(undecodable)?;
         Ok(decompressed)

@@ -30,7 +30,7 @@ impl RecordBatch {
         if header.record_count < 0 {
             return Err(BatchError::InvalidRecordCount(header.record_count));
         }
-        let source = match Decompressor::new(compression, self.record_bytes())? {
+        let source = match Decompressor::new(compression, || self.record_bytes())? {
             None => Source::Plain(self.record_bytes()),
             Some(decompressor) => Source::Compressed(Compressed {
                 reader: std::io::BufReader::with_capacity(validate::BUFFER_SIZE, decompressor),

@@ -94,7 +94,7 @@ pub fn walk(
             record_count,
         });
     }
-    match Decompressor::new(compression, batch.record_bytes())? {
+    match Decompressor::new(compression, || batch.record_bytes())? {
         None => {
             let (_, records) = batch.bytes().split_at(crate::batch::HEADER_SIZE);
             walk_source(
