@@ -1,1 +1,25 @@
-//! Stub.
+//! The process: moves requests between sockets and the crates that know what to answer.
+//!
+//! ```text
+//! network ─▶ api ─▶ replica (log), coordinators (groups), controller (metadata)
+//! ```
+//! A [`Broker`] is a value without globals: one process may run several, tests embed it.
+
+mod api;
+mod broker;
+mod clock;
+mod config;
+mod coordinators;
+mod fetch_sessions;
+mod housekeeping;
+mod internal_topics;
+mod logging;
+mod network;
+mod producer_ids;
+mod publishers;
+mod replica;
+
+pub use api::{APIS, Api};
+pub use broker::{Broker, StartError};
+pub use config::{ServerConfig, StartConfigError};
+pub use logging::{Format, Logging};

@@ -37,8 +37,10 @@ impl Leader {
         high_watermark: Offset,
         in_sync_followers: impl IntoIterator<Item = i32>,
     ) -> Self {
-        let in_sync_followers =
-            in_sync_followers.into_iter().map(|id| (id, Offset(0))).collect::<BTreeMap<_, _>>();
+        let in_sync_followers = in_sync_followers
+            .into_iter()
+            .map(|id| (id, Offset(0)))
+            .collect::<BTreeMap<_, _>>();
         let mut leader = Leader {
             epoch,
             log_end_offset,
@@ -105,8 +107,14 @@ impl Leader {
         if advanced {
             self.high_watermark = committed;
         }
-        assert!(self.high_watermark <= self.log_end_offset, "high watermark beyond the log end");
-        LeaderChange { high_watermark: self.high_watermark, advanced }
+        assert!(
+            self.high_watermark <= self.log_end_offset,
+            "high watermark beyond the log end"
+        );
+        LeaderChange {
+            high_watermark: self.high_watermark,
+            advanced,
+        }
     }
 }
 
@@ -120,11 +128,17 @@ mod tests {
         assert_eq!(leader.high_watermark(), Offset(10));
         assert_eq!(
             leader.appended(Offset(12)),
-            LeaderChange { high_watermark: Offset(12), advanced: true }
+            LeaderChange {
+                high_watermark: Offset(12),
+                advanced: true
+            }
         );
         assert_eq!(
             leader.appended(Offset(11)),
-            LeaderChange { high_watermark: Offset(12), advanced: false }
+            LeaderChange {
+                high_watermark: Offset(12),
+                advanced: false
+            }
         );
     }
 
@@ -141,14 +155,23 @@ mod tests {
         let leader = Leader::new(LeaderEpoch(3), Offset(0), Offset(0), []);
         assert_eq!(leader.check_epoch(None), Ok(()));
         assert_eq!(leader.check_epoch(Some(LeaderEpoch(3))), Ok(()));
-        assert_eq!(leader.check_epoch(Some(LeaderEpoch(2))), Err(ErrorCode::FencedLeaderEpoch));
-        assert_eq!(leader.check_epoch(Some(LeaderEpoch(4))), Err(ErrorCode::UnknownLeaderEpoch));
+        assert_eq!(
+            leader.check_epoch(Some(LeaderEpoch(2))),
+            Err(ErrorCode::FencedLeaderEpoch)
+        );
+        assert_eq!(
+            leader.check_epoch(Some(LeaderEpoch(4))),
+            Err(ErrorCode::UnknownLeaderEpoch)
+        );
     }
 
     #[test]
     fn acks_all_needs_min_in_sync_replicas() {
         let leader = Leader::new(LeaderEpoch(3), Offset(0), Offset(0), []);
         assert_eq!(leader.check_min_in_sync(1), Ok(()));
-        assert_eq!(leader.check_min_in_sync(2), Err(ErrorCode::NotEnoughReplicas));
+        assert_eq!(
+            leader.check_min_in_sync(2),
+            Err(ErrorCode::NotEnoughReplicas)
+        );
     }
 }

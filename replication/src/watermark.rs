@@ -40,7 +40,12 @@ const SWEEP_EVERY: usize = 64;
 impl Watermark {
     /// A mark that stands at `offset`.
     pub fn new(offset: Offset) -> Self {
-        Watermark { offset, ended: None, waiting: BTreeMap::new(), registered: 0 }
+        Watermark {
+            offset,
+            ended: None,
+            waiting: BTreeMap::new(),
+            registered: 0,
+        }
     }
 
     /// Where the mark stands.
@@ -66,7 +71,10 @@ impl Watermark {
         if self.offset >= threshold {
             return Ok(Reached::Yes);
         }
-        self.waiting.entry(threshold).or_default().push((Arc::downgrade(waiter), ticket));
+        self.waiting
+            .entry(threshold)
+            .or_default()
+            .push((Arc::downgrade(waiter), ticket));
         self.registered += 1;
         if self.registered.is_multiple_of(SWEEP_EVERY) {
             self.sweep();
@@ -163,7 +171,10 @@ mod tests {
         mark.wait_for(Offset(7), &waiter, 3).unwrap();
         mark.end(ErrorCode::NotLeaderOrFollower);
         assert_eq!(*woken.0.lock().unwrap(), [3]);
-        assert_eq!(mark.wait_for(Offset(7), &waiter, 4), Err(ErrorCode::NotLeaderOrFollower));
+        assert_eq!(
+            mark.wait_for(Offset(7), &waiter, 4),
+            Err(ErrorCode::NotLeaderOrFollower)
+        );
     }
 
     #[test]
@@ -171,7 +182,8 @@ mod tests {
         let mut mark = Watermark::new(Offset(0));
         for ticket in 0..SWEEP_EVERY * 3 {
             let (_, waiter) = waiter();
-            mark.wait_for(Offset(1 + ticket as i64), &waiter, ticket).unwrap();
+            mark.wait_for(Offset(1 + ticket as i64), &waiter, ticket)
+                .unwrap();
         }
         assert!(mark.waiting.len() <= SWEEP_EVERY);
     }

@@ -197,7 +197,8 @@ pub struct LogSlice {
 }
 
 impl LogSlice {
-    pub(crate) fn empty(next_offset: Offset) -> LogSlice {
+    /// Nothing, at the end of what may be read.
+    pub fn empty(next_offset: Offset) -> LogSlice {
         LogSlice {
             chunks: Vec::new(),
             first_offset: None,

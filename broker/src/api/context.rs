@@ -1,0 +1,86 @@
+//! What a handler may use: the parts of this node, and who asks what.
+
+use std::sync::Arc;
+
+use metadata::MetadataImage;
+use protocol::StrBytes;
+
+use super::Api;
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::coordinators::GroupCoordinator;
+use crate::fetch_sessions::FetchSessions;
+use crate::logging::Logging;
+use crate::network::Peer;
+use crate::producer_ids::ProducerIds;
+use crate::replica::Manager;
+
+/// The parts of this node that handlers delegate to.
+pub(crate) struct Node {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) cluster_id: StrBytes,
+    pub(crate) clock: Clock,
+    pub(crate) controller: controller::ControllerHandle,
+    pub(crate) replicas: Arc<Manager>,
+    pub(crate) log_dir: Arc<storage::LogDir>,
+    pub(crate) groups: Arc<GroupCoordinator>,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) loggers: Arc<Logging>,
+}
+
+impl Node {
+    /// The context of a request that this node makes of its own controller.
+    pub(crate) fn own_context(&self) -> controller::RequestContext {
+        controller::RequestContext {
+            api_version: 7,
+            client_id: Arc::from("klamm"),
+        }
+    }
+}
+
+/// One request, without its body.
+pub(crate) struct RequestContext {
+    pub(crate) node: Arc<Node>,
+    pub(crate) peer: Peer,
+    pub(crate) api: &'static Api,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<StrBytes>,
+    /// The metadata that the whole request is answered from.
+    pub(crate) image: Arc<MetadataImage>,
+}
+
+impl RequestContext {
+    pub(super) fn new(
+        node: &Arc<Node>,
+        peer: &Peer,
+        api: &'static Api,
+        version: i16,
+        correlation_id: i32,
+        client_id: Option<StrBytes>,
+    ) -> Self {
+        RequestContext {
+            node: node.clone(),
+            peer: peer.clone(),
+            api,
+            version,
+            correlation_id,
+            client_id,
+            image: node.controller.image(),
+        }
+    }
+
+    /// This request, as the controller needs to know it.
+    pub(crate) fn for_controller(&self) -> controller::RequestContext {
+        controller::RequestContext {
+            api_version: self.version,
+            client_id: Arc::from(self.client_id()),
+        }
+    }
+
+    /// The client id as text; none is the empty one.
+    pub(crate) fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or("")
+    }
+}

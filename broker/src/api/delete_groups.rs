@@ -1,0 +1,20 @@
+//! DeleteGroups: removes groups without members, with their offsets.
+
+use coordinator::group::{GroupRequest, GroupResponse};
+use protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+
+use super::{RequestContext, groups};
+
+pub(super) async fn handle(
+    ctx: &RequestContext,
+    request: DeleteGroupsRequest,
+) -> DeleteGroupsResponse {
+    let mut results = Vec::with_capacity(request.groups_names.len());
+    for group_id in request.groups_names {
+        match groups::ask(ctx, GroupRequest::DeleteGroup(group_id)).await {
+            GroupResponse::DeleteGroup(result) => results.push(result),
+            other => unreachable!("DeleteGroups was answered {other:?}"),
+        }
+    }
+    DeleteGroupsResponse::default().with_results(results)
+}

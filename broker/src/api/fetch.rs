@@ -1,0 +1,337 @@
+//! Fetch: reads record batches, waiting for enough of them (KIP-74, KIP-227, KIP-516).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::messages::{FetchRequest, TopicName};
+use protocol::response::RecordsField;
+use protocol::response::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
+    NodeEndpoint, PartitionData,
+};
+use protocol::{ErrorCode, LeaderEpoch, Offset};
+use replication::{Reached, Waiter};
+use storage::LogSlice;
+use tokio::time::Instant;
+
+use super::respond::FetchReply;
+use super::{RequestContext, topics};
+use crate::fetch_sessions::{FetchContext, Key, Wanted};
+use crate::replica::{Isolation, Partition, PartitionRead, ReadRequest, ReadyList};
+
+/// One partition of a fetch: what is wanted, and what was last read of it.
+struct Reading<'a> {
+    wanted: &'a Wanted,
+    outcome: Result<Found, ErrorCode>,
+}
+
+struct Found {
+    partition: Arc<Partition>,
+    read: PartitionRead,
+    /// How far this reader could see when it read.
+    limit: Offset,
+}
+
+/// The bounds of the whole answer.
+struct Bounds {
+    min_bytes: usize,
+    max_bytes: usize,
+    isolation: Isolation,
+}
+
+pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> FetchReply {
+    let bounds = match bounds(ctx, &request) {
+        Ok(bounds) => bounds,
+        Err(code) => return whole_error(code),
+    };
+    let context = match ctx.node.fetch_sessions.context(&request, ctx.version) {
+        Ok(context) => context,
+        Err(code) => return whole_error(code),
+    };
+    let readings = read_enough(ctx, &request, &bounds, context.wanted()).await;
+    answer(ctx, &context, readings, bounds.isolation)
+}
+
+/// Bounds that make no sense are `INVALID_REQUEST`, where upstream answers
+/// `UNKNOWN_SERVER_ERROR` (W9).
+fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorCode> {
+    let isolation = match request.isolation_level {
+        0 => Isolation::ReadUncommitted,
+        1 => Isolation::ReadCommitted,
+        _ => return Err(ErrorCode::InvalidRequest),
+    };
+    let max_bytes = usize::try_from(request.max_bytes).map_err(|_| ErrorCode::InvalidRequest)?;
+    let max_bytes = max_bytes.min(ctx.node.config.fetch_max_bytes);
+    let min_bytes = usize::try_from(request.min_bytes)
+        .unwrap_or(0)
+        .min(max_bytes);
+    Ok(Bounds {
+        min_bytes,
+        max_bytes,
+        isolation,
+    })
+}
+
+fn whole_error(code: ErrorCode) -> FetchReply {
+    FetchReply::from(FetchResponse {
+        error_code: code.code(),
+        ..FetchResponse::default()
+    })
+}
+
+/// Reads until there is enough, something to tell at once, or no time left.
+async fn read_enough<'a>(
+    ctx: &RequestContext,
+    request: &FetchRequest,
+    bounds: &Bounds,
+    wanted: &'a [Wanted],
+) -> Vec<Reading<'a>> {
+    let mut left = bounds.max_bytes;
+    let mut first = true;
+    let mut readings = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        let outcome = read_one(ctx, wanted, bounds, left, first);
+        let size = outcome
+            .as_ref()
+            .map_or(0, |found| found.read.slice.size_in_bytes());
+        first &= size == 0;
+        left = left.saturating_sub(size);
+        readings.push(Reading { wanted, outcome });
+    }
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    if wait.is_zero() || readings.is_empty() || is_enough(&readings, bounds) {
+        return readings;
+    }
+    wait_for_more(ctx, &mut readings, bounds, Instant::now() + wait).await;
+    readings
+}
+
+fn is_enough(readings: &[Reading<'_>], bounds: &Bounds) -> bool {
+    let tell_at_once = |reading: &Reading<'_>| match &reading.outcome {
+        Ok(found) => found.read.diverging_epoch.is_some(),
+        Err(_) => true,
+    };
+    readings.iter().any(tell_at_once) || size_of(readings) >= bounds.min_bytes
+}
+
+fn size_of(readings: &[Reading<'_>]) -> usize {
+    let sizes = readings
+        .iter()
+        .filter_map(|reading| reading.outcome.as_ref().ok());
+    sizes.map(|found| found.read.slice.size_in_bytes()).sum()
+}
+
+/// Waits on all partitions at once; only those with news are read again.
+async fn wait_for_more(
+    ctx: &RequestContext,
+    readings: &mut [Reading<'_>],
+    bounds: &Bounds,
+    deadline: Instant,
+) {
+    let list = Arc::new(ReadyList::default());
+    let waiter: Arc<dyn Waiter> = list.clone();
+    let mut ready: Vec<usize> = Vec::new();
+    for (ticket, reading) in readings.iter().enumerate() {
+        if register(reading, &waiter, ticket) {
+            ready.push(ticket);
+        }
+    }
+    loop {
+        for ticket in std::mem::take(&mut ready) {
+            let elsewhere = size_of(readings)
+                - readings
+                    .get(ticket)
+                    .map_or(0, |reading| size_of(std::slice::from_ref(reading)));
+            let Some(reading) = readings.get_mut(ticket) else {
+                continue;
+            };
+            let left = bounds.max_bytes.saturating_sub(elsewhere);
+            reading.outcome = read_one(ctx, reading.wanted, bounds, left, elsewhere == 0);
+            if register(reading, &waiter, ticket) {
+                ready.push(ticket);
+            }
+        }
+        if is_enough(readings, bounds) {
+            return;
+        }
+        if ready.is_empty() {
+            ready = list.next(deadline).await;
+            if ready.is_empty() {
+                return;
+            }
+        } else if Instant::now() >= deadline {
+            return;
+        }
+    }
+}
+
+/// Whether there is news already, so that waiting is needless.
+fn register(reading: &Reading<'_>, waiter: &Arc<dyn Waiter>, ticket: usize) -> bool {
+    let Ok(found) = &reading.outcome else {
+        return false;
+    };
+    match found.partition.wait_beyond(found.limit, waiter, ticket) {
+        Ok(Reached::NotYet) => false,
+        Ok(Reached::Yes) | Err(_) => true,
+    }
+}
+
+fn read_one(
+    ctx: &RequestContext,
+    wanted: &Wanted,
+    bounds: &Bounds,
+    left: usize,
+    at_least_one_batch: bool,
+) -> Result<Found, ErrorCode> {
+    let Key {
+        topic,
+        topic_id,
+        partition,
+    } = &wanted.key;
+    let topic = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)?;
+    let topic_partition = topic.partition(*partition)?;
+    let partition = ctx.node.replicas.partition(&topic_partition)?;
+    let max_bytes = usize::try_from(wanted.max_bytes).map_err(|_| ErrorCode::InvalidRequest)?;
+    let request = ReadRequest {
+        fetch_offset: Offset(wanted.fetch_offset),
+        current_leader_epoch: epoch(wanted.current_leader_epoch),
+        last_fetched_epoch: epoch(wanted.last_fetched_epoch),
+        max_bytes: max_bytes.min(left),
+        at_least_one_batch,
+        isolation: bounds.isolation,
+    };
+    let read = partition.read(&request)?;
+    let limit = match bounds.isolation {
+        Isolation::ReadUncommitted => read.high_watermark,
+        Isolation::ReadCommitted => read.last_stable_offset,
+    };
+    Ok(Found {
+        partition,
+        read,
+        limit,
+    })
+}
+
+fn epoch(epoch: i32) -> Option<LeaderEpoch> {
+    (epoch >= 0).then_some(LeaderEpoch(epoch))
+}
+
+fn answer(
+    ctx: &RequestContext,
+    context: &FetchContext,
+    readings: Vec<Reading<'_>>,
+    isolation: Isolation,
+) -> FetchReply {
+    let mut response = FetchResponse {
+        session_id: context.session_id(),
+        ..FetchResponse::default()
+    };
+    let mut slices = Vec::with_capacity(readings.len());
+    for Reading { wanted, outcome } in readings {
+        let (data, slice) = partition_data(ctx, wanted, outcome, isolation);
+        if context.must_send(&wanted.key, &data, slice.size_in_bytes()) {
+            push(ctx, &mut response, &wanted.key, data);
+            if !slice.is_empty() {
+                slices.push(slice);
+            }
+        }
+    }
+    FetchReply { response, slices }
+}
+
+fn partition_data(
+    ctx: &RequestContext,
+    wanted: &Wanted,
+    outcome: Result<Found, ErrorCode>,
+    isolation: Isolation,
+) -> (PartitionData, LogSlice) {
+    // Records are never null: librdkafka stops on a null.
+    let mut data = PartitionData {
+        partition_index: wanted.key.partition,
+        preferred_read_replica: (-1).into(),
+        records: RecordsField::EMPTY,
+        ..PartitionData::default()
+    };
+    let read = match outcome {
+        Ok(found) => found.read,
+        Err(code) => {
+            data.error_code = code.code();
+            (
+                data.high_watermark,
+                data.last_stable_offset,
+                data.log_start_offset,
+            ) = (-1, -1, -1);
+            if matches!(
+                code,
+                ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
+            ) {
+                data.current_leader = current_leader(ctx, &wanted.key);
+            }
+            return (data, LogSlice::empty(Offset(wanted.fetch_offset)));
+        }
+    };
+    data.high_watermark = read.high_watermark.0;
+    data.last_stable_offset = read.last_stable_offset.0;
+    data.log_start_offset = read.log_start_offset.0;
+    if isolation == Isolation::ReadCommitted {
+        data.aborted_transactions = Some(aborted(&read.aborted_transactions));
+    }
+    if let Some((epoch, end)) = read.diverging_epoch {
+        data.diverging_epoch = EpochEndOffset {
+            epoch: epoch.0,
+            end_offset: end.0,
+        };
+    }
+    if !read.slice.is_empty() {
+        data.records = RecordsField::External(read.slice.size_in_bytes());
+    }
+    (data, read.slice)
+}
+
+fn aborted(transactions: &[storage::AbortedTransaction]) -> Vec<AbortedTransaction> {
+    let aborted = transactions.iter().map(|transaction| AbortedTransaction {
+        producer_id: transaction.producer_id.0.into(),
+        first_offset: transaction.first_offset.0,
+    });
+    aborted.collect()
+}
+
+fn current_leader(ctx: &RequestContext, key: &Key) -> LeaderIdAndEpoch {
+    let leader = topics::find(&ctx.image, ctx.version >= 13, &key.topic, key.topic_id)
+        .ok()
+        .and_then(|topic| topic.leader(key.partition));
+    leader.map_or_else(LeaderIdAndEpoch::default, |(id, epoch)| LeaderIdAndEpoch {
+        leader_id: id.into(),
+        leader_epoch: epoch.0,
+    })
+}
+
+/// Adds a partition to the answer, under the topic it follows.
+fn push(ctx: &RequestContext, response: &mut FetchResponse, key: &Key, data: PartitionData) {
+    let leader = data.current_leader.leader_id.0;
+    if ctx.version >= 16
+        && leader >= 0
+        && response
+            .node_endpoints
+            .iter()
+            .all(|node| node.node_id.0 != leader)
+        && let Some((id, host, port, rack)) = topics::endpoint(ctx, leader)
+    {
+        response.node_endpoints.push(NodeEndpoint {
+            node_id: id.into(),
+            host,
+            port,
+            rack,
+        });
+    }
+    match response.responses.last_mut() {
+        Some(last) if last.topic.0 == key.topic && last.topic_id == key.topic_id => {
+            last.partitions.push(data);
+        }
+        Some(_) | None => response.responses.push(FetchableTopicResponse {
+            topic: TopicName(key.topic.clone()),
+            topic_id: key.topic_id,
+            partitions: vec![data],
+        }),
+    }
+}

@@ -1,0 +1,85 @@
+//! FindCoordinator: which broker coordinates a group; of many keys at once since KIP-699.
+
+use protocol::messages::find_coordinator_response::Coordinator;
+use protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use protocol::{ErrorCode, StrBytes};
+
+use super::{RequestContext, topics};
+use crate::coordinators::GROUP_TOPIC;
+use crate::internal_topics;
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+
+/// A refusal, with the words that upstream adds where it does.
+type Refused = (ErrorCode, Option<&'static str>);
+
+pub(super) async fn handle(
+    ctx: &RequestContext,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    if ctx.version < 4 {
+        let found = find(ctx, request.key_type, &request.key).await;
+        let coordinator = shape(request.key, found);
+        return FindCoordinatorResponse::default()
+            .with_error_code(coordinator.error_code)
+            .with_error_message(coordinator.error_message)
+            .with_node_id(coordinator.node_id)
+            .with_host(coordinator.host)
+            .with_port(coordinator.port);
+    }
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        let found = find(ctx, request.key_type, &key).await;
+        coordinators.push(shape(key, found));
+    }
+    FindCoordinatorResponse::default().with_coordinators(coordinators)
+}
+
+async fn find(
+    ctx: &RequestContext,
+    key_type: i8,
+    key: &str,
+) -> Result<topics::NodeAddress, Refused> {
+    match key_type {
+        GROUP => {}
+        TRANSACTION if ctx.version >= 1 => {
+            // Retriable codes would have clients wait for what does not come.
+            let why = "transactions are not served: transaction.version is 0";
+            return Err((ErrorCode::UnsupportedVersion, Some(why)));
+        }
+        SHARE if ctx.version >= 6 => {
+            return Err((
+                ErrorCode::UnsupportedVersion,
+                Some("share groups are not served: share.version is 0"),
+            ));
+        }
+        _ => return Err((ErrorCode::InvalidRequest, None)),
+    }
+    let image = internal_topics::ensure(&ctx.node, GROUP_TOPIC)
+        .await
+        .map_err(|code| (code, None))?;
+    let leader = image.topics.by_name(GROUP_TOPIC).and_then(|topic| {
+        let index = coordinator::partition_for(key, topic.partition_count());
+        topic.partition(index)?.leader
+    });
+    let address = leader.and_then(|leader| topics::endpoint_in(&image, ctx, leader));
+    address.ok_or((ErrorCode::CoordinatorNotAvailable, None))
+}
+
+fn shape(key: StrBytes, found: Result<topics::NodeAddress, Refused>) -> Coordinator {
+    let coordinator = Coordinator::default().with_key(key);
+    match found {
+        Ok((id, host, port, _)) => coordinator
+            .with_node_id(id.into())
+            .with_host(host)
+            .with_port(port)
+            .with_error_message(Some(StrBytes::new())),
+        Err((code, message)) => coordinator
+            .with_node_id((-1).into())
+            .with_port(-1)
+            .with_error_code(code.code())
+            .with_error_message(Some(StrBytes::from_static_str(message.unwrap_or_default()))),
+    }
+}

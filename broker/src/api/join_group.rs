@@ -1,0 +1,13 @@
+//! JoinGroup: a member enters its group, or comes back for the next generation.
+
+use coordinator::group::{GroupRequest, GroupResponse};
+use protocol::messages::{JoinGroupRequest, JoinGroupResponse};
+
+use super::{RequestContext, groups};
+
+pub(super) async fn handle(ctx: &RequestContext, request: JoinGroupRequest) -> JoinGroupResponse {
+    match groups::ask(ctx, GroupRequest::JoinGroup(request)).await {
+        GroupResponse::JoinGroup(response) => response,
+        other => unreachable!("JoinGroup was answered {other:?}"),
+    }
+}

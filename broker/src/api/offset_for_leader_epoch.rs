@@ -1,0 +1,52 @@
+//! OffsetForLeaderEpoch: where a leader epoch ended, by which clients find truncation (KIP-320).
+
+use protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPartition;
+use protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset, OffsetForLeaderTopicResult,
+};
+use protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
+use protocol::{ErrorCode, LeaderEpoch, Offset};
+
+use super::{RequestContext, topics};
+
+pub(super) async fn handle(
+    ctx: &RequestContext,
+    request: OffsetForLeaderEpochRequest,
+) -> OffsetForLeaderEpochResponse {
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            let response = EpochEndOffset::default().with_partition(asked.partition);
+            match end_offset(ctx, &topic.topic, asked) {
+                Ok(Some((epoch, offset))) => response
+                    .with_leader_epoch(epoch.0)
+                    .with_end_offset(offset.0),
+                Ok(None) => response,
+                Err(code) => response.with_error_code(code.code()),
+            }
+        });
+        OffsetForLeaderTopicResult::default()
+            .with_partitions(partitions.collect())
+            .with_topic(topic.topic)
+    });
+    OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
+}
+
+fn end_offset(
+    ctx: &RequestContext,
+    topic: &str,
+    asked: &OffsetForLeaderPartition,
+) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+    let topic = topics::find(&ctx.image, false, topic, uuid::Uuid::nil())?;
+    let partition = ctx
+        .node
+        .replicas
+        .partition(&topic.partition(asked.partition)?)?;
+    let current = asked.current_leader_epoch;
+    partition.check_epoch((current != -1).then_some(LeaderEpoch(current)))?;
+    if asked.leader_epoch < 0 {
+        return Ok(None);
+    }
+    Ok(partition
+        .log()
+        .end_offset_for_epoch(LeaderEpoch(asked.leader_epoch)))
+}

@@ -1,0 +1,13 @@
+//! SyncGroup: the leader hands in the assignment, members fetch their part.
+
+use coordinator::group::{GroupRequest, GroupResponse};
+use protocol::messages::{SyncGroupRequest, SyncGroupResponse};
+
+use super::{RequestContext, groups};
+
+pub(super) async fn handle(ctx: &RequestContext, request: SyncGroupRequest) -> SyncGroupResponse {
+    match groups::ask(ctx, GroupRequest::SyncGroup(request)).await {
+        GroupResponse::SyncGroup(response) => response,
+        other => unreachable!("SyncGroup was answered {other:?}"),
+    }
+}

@@ -1,0 +1,304 @@
+//! One running node: its parts are built in the order of their dependencies and stopped in
+//! reverse.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metadata::Endpoint;
+use metadata::config::{ConfigError, Listener as ConfiguredListener};
+use protocol::StrBytes;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::api::Node;
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::coordinators::GroupCoordinator;
+use crate::fetch_sessions::FetchSessions;
+use crate::housekeeping;
+use crate::logging::Logging;
+use crate::network::{self, Listener};
+use crate::producer_ids::ProducerIds;
+use crate::publishers::ReplicaPublisher;
+use crate::replica::Manager;
+
+/// Why a broker did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot listen on {address} (listener {listener}): {reason}")]
+    Listen {
+        listener: String,
+        address: String,
+        reason: std::io::Error,
+    },
+    #[error("cannot use the data folder {folder}: {reason}")]
+    Storage {
+        folder: String,
+        reason: storage::Error,
+    },
+    #[error("the controller did not start: {0}")]
+    Controller(#[from] controller::Error),
+    #[error("the broker could not register with its controller: {0:?}")]
+    Registration(protocol::ErrorCode),
+}
+
+/// A running node.
+pub struct Broker {
+    node: Arc<Node>,
+    controller: controller::Controller,
+    addresses: Vec<(String, SocketAddr)>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// How long connections may take to notice the stop.
+const STOP_CONNECTIONS: Duration = Duration::from_millis(300);
+
+impl Broker {
+    /// Starts a node. When this returns, a produce succeeds.
+    ///
+    /// # Errors
+    /// What stands in the way: an address in use, a data folder that cannot be used.
+    pub async fn start(config: ServerConfig) -> Result<Broker, StartError> {
+        Broker::start_with(config, Arc::new(Logging::default())).await
+    }
+
+    /// As [`Broker::start`], with the logging whose levels clients may change.
+    ///
+    /// # Errors
+    /// As for [`Broker::start`].
+    pub async fn start_with(
+        config: ServerConfig,
+        logging: Arc<Logging>,
+    ) -> Result<Broker, StartError> {
+        let config = Arc::new(config);
+        let clock = Clock;
+        let log_dir = Arc::new(open_log_dir(&config)?);
+        let listeners = bind_all(&config)?;
+        let replicas = Arc::new(Manager::default());
+        let groups = Arc::new(GroupCoordinator::new(
+            group_config(&config),
+            config.broker.offsets_commit_timeout_ms,
+            clock.clone(),
+        ));
+        let publisher = ReplicaPublisher {
+            config: config.clone(),
+            log_dir: log_dir.clone(),
+            replicas: replicas.clone(),
+            groups: groups.clone(),
+        };
+        let controller = controller::Controller::start(
+            controller_options(&config, &clock, &logging),
+            log_dir.clone(),
+            vec![Box::new(publisher)],
+        )
+        .await?;
+        let handle = controller.handle();
+        let addresses = listeners
+            .iter()
+            .filter_map(|listener| Some((listener.name.to_string(), listener.local_addr().ok()?)))
+            .collect::<Vec<_>>();
+        register(&config, &handle, &addresses, log_dir.directory_id()).await?;
+        let node = Arc::new(Node {
+            cluster_id: StrBytes::from_string(log_dir.cluster_id().to_owned()),
+            fetch_sessions: FetchSessions::new(
+                usize::try_from(config.broker.max_incremental_fetch_session_cache_slots)
+                    .unwrap_or(0),
+            ),
+            producer_ids: ProducerIds::new(handle.clone(), config.node_id),
+            config,
+            clock,
+            controller: handle,
+            replicas,
+            log_dir,
+            groups,
+            loggers: logging,
+        });
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        for listener in listeners {
+            tokio::spawn(listener.run(node.clone(), tasks.clone(), stop.clone()));
+        }
+        tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
+        Ok(Broker {
+            node,
+            controller,
+            addresses,
+            tasks,
+            stop,
+        })
+    }
+
+    /// `node.id`
+    pub fn node_id(&self) -> i32 {
+        self.node.config.node_id
+    }
+
+    /// Where the node listens, as one line.
+    pub fn addresses(&self) -> impl fmt::Display {
+        let texts = self
+            .addresses
+            .iter()
+            .map(|(name, address)| format!("{name}://{address}"));
+        texts.collect::<Vec<_>>().join(",")
+    }
+
+    /// The address of the first listener; what a client in the same process connects to.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.first().map(|(_, address)| *address)
+    }
+
+    /// Where the data lies.
+    pub fn data_folder(&self) -> &Path {
+        &self.node.config.data_folder
+    }
+
+    /// Stops cleanly: no new requests, everything on disk, the next start recovers nothing.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_CONNECTIONS, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            info!("some connections did not end in time");
+        }
+        self.controller.shutdown().await;
+        let log_dir = self.node.log_dir.clone();
+        let closed = tokio::task::spawn_blocking(move || log_dir.close()).await;
+        match closed {
+            Ok(Ok(())) => info!("stopped"),
+            Ok(Err(error)) => error!(%error, "the data folder was not closed cleanly"),
+            Err(error) => error!(%error, "closing the data folder failed"),
+        }
+    }
+}
+
+fn open_log_dir(config: &ServerConfig) -> Result<storage::LogDir, StartError> {
+    let options = storage::LogDirOptions::new(config.node_id);
+    storage::LogDir::open(&config.data_folder, options).map_err(|reason| StartError::Storage {
+        folder: config.data_folder.display().to_string(),
+        reason,
+    })
+}
+
+fn bind_all(config: &ServerConfig) -> Result<Vec<Listener>, StartError> {
+    let configured = config.listeners.broker.iter();
+    configured.map(|listener| bind(listener, config)).collect()
+}
+
+fn bind(listener: &ConfiguredListener, config: &ServerConfig) -> Result<Listener, StartError> {
+    let host = listener.host.as_deref().unwrap_or("0.0.0.0");
+    let failed = |reason| StartError::Listen {
+        listener: listener.name.clone(),
+        address: format!("{host}:{}", listener.port),
+        reason,
+    };
+    let mut addresses = (host, listener.port).to_socket_addrs().map_err(failed)?;
+    let address = addresses
+        .next()
+        .ok_or_else(|| failed(std::io::Error::other("the host has no address")))?;
+    let backlog = config.broker.socket_listen_backlog_size;
+    network::bind(Arc::from(listener.name.as_str()), address, backlog).map_err(failed)
+}
+
+/// What clients are told to connect to; inferred from what was bound where it is not configured.
+fn advertised(config: &ServerConfig, bound: &[(String, SocketAddr)]) -> Vec<Endpoint> {
+    let told = config
+        .listeners
+        .advertised
+        .as_ref()
+        .unwrap_or(&config.listeners.broker);
+    let endpoints = told.iter().map(|listener| {
+        let address = bound
+            .iter()
+            .find(|(name, _)| *name == listener.name)
+            .map(|(_, at)| *at);
+        let port = match (listener.port, address) {
+            (0, Some(address)) => address.port(),
+            (port, _) => port,
+        };
+        let wildcard = matches!(listener.host.as_deref(), None | Some("0.0.0.0" | "::"));
+        let host = match &listener.host {
+            Some(host) if !wildcard => host.clone(),
+            Some(_) | None => rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+        };
+        Endpoint {
+            name: listener.name.clone(),
+            host,
+            port,
+            security_protocol: listener.security_protocol,
+        }
+    });
+    endpoints.collect()
+}
+
+/// Registers this node with its controller and makes it active; gives its broker epoch.
+async fn register(
+    config: &ServerConfig,
+    controller: &controller::ControllerHandle,
+    bound: &[(String, SocketAddr)],
+    directory_id: Uuid,
+) -> Result<i64, StartError> {
+    let registration = controller::Registration {
+        broker_id: config.node_id,
+        incarnation_id: Uuid::new_v4(),
+        listeners: advertised(config, bound),
+        rack: config.broker.broker_rack.clone(),
+        log_dirs: vec![directory_id],
+    };
+    let epoch = controller
+        .register_broker(registration)
+        .await
+        .map_err(StartError::Registration)?;
+    controller
+        .unfence(config.node_id, epoch)
+        .await
+        .map_err(StartError::Registration)?;
+    Ok(epoch)
+}
+
+fn controller_options(
+    config: &ServerConfig,
+    clock: &Clock,
+    logging: &Arc<Logging>,
+) -> controller::Options {
+    controller::Options {
+        settings: controller::Settings {
+            node_id: config.node_id,
+            num_partitions: config.broker.num_partitions,
+            default_replication_factor: i16::try_from(config.broker.default_replication_factor)
+                .unwrap_or(i16::MAX),
+            delete_topic_enable: config.broker.delete_topic_enable,
+            static_properties: config.properties.clone(),
+        },
+        clock: Arc::new(clock.clone()),
+        fs: Arc::new(storage::RealFs),
+        loggers: logging.clone(),
+        seed: rand::random(),
+        snapshots: controller::SnapshotPolicy::default(),
+    }
+}
+
+fn group_config(config: &ServerConfig) -> coordinator::group::GroupCoordinatorConfig {
+    let broker = &config.broker;
+    coordinator::group::GroupCoordinatorConfig {
+        group_min_session_timeout_ms: broker.group_min_session_timeout_ms,
+        group_max_session_timeout_ms: broker.group_max_session_timeout_ms,
+        group_initial_rebalance_delay_ms: broker.group_initial_rebalance_delay_ms,
+        group_max_size: broker.group_max_size,
+        offset_metadata_max_bytes: broker.offset_metadata_max_bytes,
+        offsets_retention_ms: i64::from(broker.offsets_retention_minutes) * 60_000,
+        offsets_retention_check_interval_ms: broker.offsets_retention_check_interval_ms,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,277 @@
+//! From `server.properties` to typed settings: of the broker, and of each topic's log.
+//!
+//! Invariant: keys, types and defaults come from the tables of the crate `metadata`; what differs
+//! from upstream's defaults is the short list in [`embedded_defaults`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metadata::config::{
+    BrokerConfig, ConfigError, ConfigMap, Layers, ListenerProperties, Listeners, TopicConfig,
+    unknown_properties, with_node_id,
+};
+use metadata::{ConfigResource, MetadataImage};
+use protocol::{Compression, TimestampType};
+use storage::{CleanupPolicy, LogConfig, TargetCompression};
+
+/// Why the broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartConfigError {
+    #[error("cannot read {path}: {reason}", path = .path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Value(#[from] ConfigError),
+    #[error("{key}={value}: {reason}")]
+    NotServed {
+        key: &'static str,
+        value: String,
+        reason: &'static str,
+    },
+}
+
+/// Everything one node is started with.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    pub(crate) properties: Arc<ConfigMap>,
+    pub(crate) broker: BrokerConfig,
+    pub(crate) listeners: Listeners,
+    pub(crate) node_id: i32,
+    pub(crate) data_folder: PathBuf,
+    pub(crate) request_max_bytes: usize,
+    pub(crate) max_idle: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_ip: usize,
+    pub(crate) fetch_max_bytes: usize,
+    unknown: Vec<String>,
+}
+
+/// What a topic's settings come to: for its log, and for the replica around it.
+pub(crate) struct TopicSettings {
+    pub(crate) log: LogConfig,
+    pub(crate) min_in_sync_replicas: i32,
+}
+
+impl ServerConfig {
+    /// Reads a properties file, if there is one, and lays `overrides` over it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a value that does not parse (key, value and what was
+    /// expected), or a setting that only a cluster could serve.
+    pub fn load(
+        file: Option<&Path>,
+        overrides: &[(String, String)],
+    ) -> Result<ServerConfig, StartConfigError> {
+        let mut properties = file.map(read_properties).transpose()?.unwrap_or_default();
+        properties.extend(overrides.iter().cloned());
+        ServerConfig::from_properties(properties)
+    }
+
+    /// Checks and types `properties`.
+    ///
+    /// # Errors
+    /// As for [`ServerConfig::load`].
+    pub fn from_properties(properties: ConfigMap) -> Result<ServerConfig, StartConfigError> {
+        let unknown = unknown_properties(&properties)
+            .into_iter()
+            .map(String::from)
+            .collect();
+        let properties = embedded_defaults(with_node_id(properties));
+        let layers = Layers::of_properties(properties.clone());
+        let broker = BrokerConfig::parse(&layers)?;
+        // Defaults of topics are settings of the broker: a bad one stops the start, not a topic.
+        TopicConfig::parse(&layers)?;
+        refuse_clusters(&broker)?;
+        let listeners = listeners(&broker, &properties)?;
+        refuse_secured(&listeners)?;
+        let limit = |count: i32| usize::try_from(count).unwrap_or(usize::MAX);
+        let idle = u64::try_from(broker.connections_max_idle_ms).unwrap_or(u64::MAX);
+        let data_folder = broker
+            .data_dirs()
+            .first()
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        Ok(ServerConfig {
+            node_id: broker.node_id,
+            data_folder,
+            request_max_bytes: limit(broker.socket_request_max_bytes),
+            max_idle: Duration::from_millis(idle.min(u64::from(u32::MAX) * 1000)),
+            max_connections: limit(broker.max_connections),
+            max_connections_per_ip: limit(broker.max_connections_per_ip),
+            fetch_max_bytes: limit(broker.fetch_max_bytes),
+            properties: Arc::new(properties),
+            broker,
+            listeners,
+            unknown,
+        })
+    }
+
+    /// What a user should know before the start, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unknown = self.unknown.iter();
+        unknown
+            .map(|key| format!("{key} is not a setting of Kafka 4.3.1; it is ignored"))
+            .collect()
+    }
+}
+
+fn read_properties(path: &Path) -> Result<ConfigMap, StartConfigError> {
+    let unreadable = |reason: String| StartConfigError::Unreadable {
+        path: path.into(),
+        reason,
+    };
+    let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut properties = BTreeMap::new();
+    java_properties::PropertiesIter::new(std::io::BufReader::new(file))
+        .read_into(|key, value| {
+            properties.insert(key, value);
+        })
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(properties)
+}
+
+/// The closed list of settings whose default is not upstream's.
+fn embedded_defaults(mut properties: ConfigMap) -> ConfigMap {
+    let mut default = |key: &str, value: &str| {
+        properties
+            .entry(key.to_owned())
+            .or_insert_with(|| value.to_owned());
+    };
+    default("node.id", "1");
+    default("broker.id", "1");
+    default("process.roles", "broker,controller");
+    default("controller.listener.names", "CONTROLLER");
+    default("listeners", "PLAINTEXT://127.0.0.1:9092");
+    if !properties.contains_key("log.dir") {
+        properties
+            .entry("log.dirs".to_owned())
+            .or_insert_with(|| "./data".to_owned());
+    }
+    properties
+}
+
+/// One node is served: its own controller, one log directory.
+fn refuse_clusters(broker: &BrokerConfig) -> Result<(), StartConfigError> {
+    let refuse = |key, value: &[String], reason| {
+        Err(StartConfigError::NotServed {
+            key,
+            value: value.join(","),
+            reason,
+        })
+    };
+    let has_role = |role: &str| broker.process_roles.iter().any(|it| it == role);
+    if !has_role("broker") || !has_role("controller") {
+        let reason = "one node is broker and controller: expected process.roles=broker,controller";
+        return refuse("process.roles", &broker.process_roles, reason);
+    }
+    if broker.controller_quorum_voters.len() > 1 {
+        let reason = "a quorum of several controllers is not served: name this node alone";
+        return refuse(
+            "controller.quorum.voters",
+            &broker.controller_quorum_voters,
+            reason,
+        );
+    }
+    if broker.data_dirs().len() != 1 {
+        let reason = "several log directories are not served: name one";
+        return refuse("log.dirs", broker.data_dirs(), reason);
+    }
+    Ok(())
+}
+
+fn refuse_secured(listeners: &Listeners) -> Result<(), StartConfigError> {
+    let plain = metadata::SecurityProtocol::Plaintext;
+    match listeners
+        .broker
+        .iter()
+        .find(|listener| listener.security_protocol != plain)
+    {
+        None => Ok(()),
+        Some(listener) => Err(StartConfigError::NotServed {
+            key: "listeners",
+            value: listener.name.clone(),
+            reason: "TLS and SASL are not served: expected a PLAINTEXT listener",
+        }),
+    }
+}
+
+fn listeners(broker: &BrokerConfig, properties: &ConfigMap) -> Result<Listeners, ConfigError> {
+    // A trailing comma, as .NET's Testcontainers module writes it, names no listener.
+    let joined = |list: &[String]| {
+        let named = list
+            .iter()
+            .filter(|entry| !entry.is_empty())
+            .cloned()
+            .collect::<Vec<_>>();
+        named.join(",")
+    };
+    let listeners = joined(&broker.listeners);
+    let advertised = broker.advertised_listeners.as_deref().map(joined);
+    let controllers = broker.controller_listener_names.join(",");
+    Listeners::parse(&ListenerProperties {
+        listeners: &listeners,
+        advertised_listeners: advertised.as_deref().filter(|text| !text.is_empty()),
+        protocol_map: &broker.listener_security_protocol_map,
+        protocol_map_is_set: properties.contains_key("listener.security.protocol.map"),
+        controller_listener_names: &controllers,
+        inter_broker_listener_name: broker.inter_broker_listener_name.as_deref(),
+        security_inter_broker_protocol: &broker.security_inter_broker_protocol,
+    })
+}
+
+/// The layers below a topic's own settings.
+pub(crate) fn broker_layers(config: &ServerConfig, image: &MetadataImage) -> Layers {
+    Layers::of_broker(&image.configs, config.node_id, config.properties.clone())
+}
+
+/// The settings of a topic.
+pub(crate) fn topic_settings(
+    config: &ServerConfig,
+    image: &MetadataImage,
+    topic: &Arc<str>,
+) -> Result<TopicSettings, ConfigError> {
+    let own = image.configs.of(&ConfigResource::Topic(topic.clone()));
+    let parsed = TopicConfig::parse(&broker_layers(config, image).with_overrides(own))?;
+    Ok(TopicSettings {
+        log: log_config(&parsed, &config.broker),
+        min_in_sync_replicas: parsed.min_insync_replicas,
+    })
+}
+
+fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
+    let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
+    LogConfig {
+        segment_bytes: unsigned(topic.segment_size()),
+        segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
+        index_interval_bytes: unsigned(topic.index_interval_bytes),
+        max_message_bytes: usize::try_from(topic.max_message_bytes).unwrap_or(0),
+        flush_messages: topic.flush_messages,
+        flush_ms: topic.flush_ms,
+        retention_bytes: topic.retention_bytes,
+        retention_ms: topic.retention_ms,
+        file_delete_delay_ms: topic.file_delete_delay_ms,
+        cleanup: CleanupPolicy {
+            delete: topic.deletes(),
+            compact: topic.compacts(),
+        },
+        timestamp_type: match topic.message_timestamp_type.as_str() {
+            "LogAppendTime" => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        },
+        timestamp_before_max_ms: topic.message_timestamp_before_max_ms,
+        timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
+        compression: match topic.compression_type.as_str() {
+            "uncompressed" => TargetCompression::Codec(Compression::None),
+            "gzip" => TargetCompression::Codec(Compression::Gzip),
+            "snappy" => TargetCompression::Codec(Compression::Snappy),
+            "lz4" => TargetCompression::Codec(Compression::Lz4),
+            "zstd" => TargetCompression::Codec(Compression::Zstd),
+            _ => TargetCompression::Producer,
+        },
+        preallocate: topic.preallocate,
+        producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
+        ..LogConfig::default()
+    }
+}

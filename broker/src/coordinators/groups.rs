@@ -1,0 +1,139 @@
+//! The group coordinator: one shard per partition of `__consumer_offsets` that is led here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coordinator::group::record::{Decoded, GroupRecord};
+use coordinator::group::{
+    DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, OnError,
+};
+use coordinator::{RequestMeta, partition_for};
+use parking_lot::RwLock;
+use protocol::ErrorCode;
+use protocol::records::Record;
+use tokio::runtime::Handle;
+
+use super::runtime::{self, Encoded, RecordCodec, ShardHandle};
+use crate::clock::Clock;
+use crate::replica::Partition;
+
+/// Where groups and committed offsets live.
+pub(crate) const GROUP_TOPIC: &str = "__consumer_offsets";
+
+/// The group shards of this node.
+pub(crate) struct GroupCoordinator {
+    config: GroupCoordinatorConfig,
+    /// `offsets.commit.timeout.ms`
+    commit_timeout_ms: i32,
+    clock: Clock,
+    /// Where shards run: metadata is published on the controller's thread.
+    runtime: Handle,
+    shards: RwLock<BTreeMap<i32, ShardHandle<GroupShard>>>,
+}
+
+struct GroupCodec;
+
+impl RecordCodec<GroupShard> for GroupCodec {
+    fn encode(record: &GroupRecord) -> Result<Encoded, ErrorCode> {
+        // The shard refuses what does not fit a record before it decides to write it.
+        record.encode().map_err(|_| ErrorCode::InvalidRequest)
+    }
+
+    fn decode(record: &Record) -> Option<GroupRecord> {
+        let key = record.key.as_ref()?;
+        match GroupRecord::decode(key, record.value.as_ref()) {
+            Ok(Decoded::Record(record)) => Some(record),
+            Ok(Decoded::UnknownType(_)) | Err(_) => None,
+        }
+    }
+}
+
+impl GroupCoordinator {
+    /// A coordinator whose shards run on the runtime of the caller.
+    pub(crate) fn new(
+        config: GroupCoordinatorConfig,
+        commit_timeout_ms: i32,
+        clock: Clock,
+    ) -> Self {
+        let runtime = Handle::current();
+        GroupCoordinator {
+            config,
+            commit_timeout_ms,
+            clock,
+            runtime,
+            shards: RwLock::default(),
+        }
+    }
+
+    /// This node leads a partition of `__consumer_offsets` from now on.
+    pub(crate) fn lead(&self, partition: Arc<Partition>) {
+        let index = partition.topic_partition().partition;
+        let shard = GroupShard::new(self.config.clone(), index, || uuid::Uuid::new_v4());
+        let handle = runtime::start::<_, GroupCodec>(
+            &self.runtime,
+            shard,
+            partition,
+            self.clock.clone(),
+            self.commit_timeout_ms,
+        );
+        self.shards.write().insert(index, handle);
+    }
+
+    /// This node leads that partition no longer: its shard is dropped.
+    pub(crate) fn resign(&self, partition: i32) {
+        self.shards.write().remove(&partition);
+    }
+
+    /// Asks the shard of the request's group. `partitions` is the size of `__consumer_offsets`,
+    /// where that exists.
+    pub(crate) async fn ask(
+        &self,
+        meta: RequestMeta,
+        request: GroupRequest,
+        partitions: Option<i32>,
+    ) -> GroupResponse {
+        if let Some(refused) = request.refuse_early(&meta, &self.config) {
+            return refused;
+        }
+        let on_error = OnError::of(&request, &meta);
+        let group = request.group_id();
+        let index = partitions
+            .zip(group)
+            .map(|(count, group)| partition_for(group, count));
+        let shard = index.and_then(|index| self.shards.read().get(&index).cloned());
+        let answer = match shard {
+            Some(shard) => shard.ask(meta, request).await,
+            None => Err(ErrorCode::NotCoordinator),
+        };
+        answer.unwrap_or_else(|code| on_error.response(code))
+    }
+
+    /// Offsets of topics that are gone are removed, in the background.
+    pub(crate) fn topics_deleted(self: &Arc<Self>, topics: Vec<DeletedTopic>) {
+        let groups = self.clone();
+        self.runtime.spawn(async move {
+            let meta = RequestMeta {
+                api_version: 0,
+                client_id: Arc::from(""),
+                client_host: Arc::from(""),
+            };
+            groups
+                .ask_all(&meta, &GroupRequest::TopicsDeleted(topics))
+                .await;
+        });
+    }
+
+    /// Asks every shard here.
+    pub(crate) async fn ask_all(
+        &self,
+        meta: &RequestMeta,
+        request: &GroupRequest,
+    ) -> Vec<Result<GroupResponse, ErrorCode>> {
+        let shards = self.shards.read().values().cloned().collect::<Vec<_>>();
+        let mut answers = Vec::with_capacity(shards.len());
+        for shard in shards {
+            answers.push(shard.ask(meta.clone(), request.clone()).await);
+        }
+        answers
+    }
+}

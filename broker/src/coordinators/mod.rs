@@ -1,0 +1,7 @@
+//! Coordinators on this node: state machines of the crate `coordinator` over partitions led here.
+
+mod groups;
+mod runtime;
+mod timers;
+
+pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator};

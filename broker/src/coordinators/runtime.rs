@@ -1,0 +1,318 @@
+//! Runs one shard on one coordinator partition: loads it, feeds it events, appends its records.
+//!
+//! Invariant: no reply leaves before the records it rests on are committed; records are appended
+//! before they are replayed (design rule "append, then replay").
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coordinator::{AppendToken, Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
+use protocol::batch::RecordBatch;
+use protocol::records::{BatchBuilder, Record};
+use protocol::{ErrorCode, Offset};
+use storage::AppendOrigin;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use super::timers::Timers;
+use crate::clock::Clock;
+use crate::replica::Partition;
+
+/// Requests that may queue for one shard.
+const MAILBOX: usize = 1024;
+
+/// Bytes read at once while loading.
+const LOAD_STEP: usize = 1024 * 1024;
+
+/// A record as it lies in the log: key, and value or tombstone.
+pub(super) type Encoded = (Bytes, Option<Bytes>);
+
+/// How a shard's records become log records.
+pub(super) trait RecordCodec<S: Shard>: Send + Sync + 'static {
+    /// # Errors
+    /// The code for a record that no log can hold.
+    fn encode(record: &S::Record) -> Result<Encoded, ErrorCode>;
+    /// `None` for a record of another kind or version, which is passed over (W3).
+    fn decode(record: &Record) -> Option<S::Record>;
+}
+
+/// A request with the way its answer goes.
+pub(super) struct Asked<S: Shard> {
+    pub(super) meta: RequestMeta,
+    pub(super) request: S::Request,
+    pub(super) reply: oneshot::Sender<Result<S::Response, ErrorCode>>,
+}
+
+/// The way to a running shard. Dropping all of them ends it.
+pub(super) struct ShardHandle<S: Shard>(mpsc::Sender<Asked<S>>);
+
+impl<S: Shard> Clone for ShardHandle<S> {
+    fn clone(&self) -> Self {
+        ShardHandle(self.0.clone())
+    }
+}
+
+impl<S: Shard> ShardHandle<S> {
+    /// Asks and waits for the answer.
+    pub(super) async fn ask(
+        &self,
+        meta: RequestMeta,
+        request: S::Request,
+    ) -> Result<S::Response, ErrorCode> {
+        let (reply, answer) = oneshot::channel();
+        let asked = Asked {
+            meta,
+            request,
+            reply,
+        };
+        self.0
+            .send(asked)
+            .await
+            .map_err(|_| ErrorCode::NotCoordinator)?;
+        answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))
+    }
+}
+
+struct Actor<S: Shard, C> {
+    shard: S,
+    partition: Arc<Partition>,
+    clock: Clock,
+    commit_timeout_ms: i32,
+    timers: Timers<S::Timer>,
+    waiting: HashMap<ReplyTo, oneshot::Sender<Result<S::Response, ErrorCode>>>,
+    next_reply: u64,
+    codec: std::marker::PhantomData<C>,
+}
+
+/// Starts `shard` on `partition`: it loads what the log holds, then serves.
+pub(super) fn start<S, C>(
+    runtime: &Handle,
+    shard: S,
+    partition: Arc<Partition>,
+    clock: Clock,
+    commit_timeout_ms: i32,
+) -> ShardHandle<S>
+where
+    S: Shard + Send + 'static,
+    S::Request: Send,
+    S::Response: Send,
+    S::Record: Send + Sync,
+    S::Timer: Eq + Hash + Clone + Send + Sync,
+    C: RecordCodec<S>,
+{
+    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    let actor = Actor::<S, C> {
+        shard,
+        partition,
+        clock,
+        commit_timeout_ms,
+        timers: Timers::new(),
+        waiting: HashMap::new(),
+        next_reply: 0,
+        codec: std::marker::PhantomData,
+    };
+    runtime.spawn(actor.run(mailbox));
+    ShardHandle(sender)
+}
+
+impl<S, C> Actor<S, C>
+where
+    S: Shard + Send + 'static,
+    S::Request: Send,
+    S::Response: Send,
+    S::Record: Send + Sync,
+    S::Timer: Eq + Hash + Clone + Send + Sync,
+    C: RecordCodec<S>,
+{
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Asked<S>>) {
+        if let Err(code) = self.load() {
+            // Serving half of what the log holds would hand out wrong offsets.
+            warn!(partition = %self.partition.topic_partition(), ?code, "coordinator not loaded");
+            return;
+        }
+        self.handle(Event::Loaded).await;
+        loop {
+            let due = self.timers.next_deadline();
+            tokio::select! {
+                asked = mailbox.recv() => match asked {
+                    Some(asked) => self.request(asked).await,
+                    None => return,
+                },
+                () = sleep_until(&self.clock, due) => self.fire().await,
+            }
+        }
+    }
+
+    async fn request(
+        &mut self,
+        Asked {
+            meta,
+            request,
+            reply,
+        }: Asked<S>,
+    ) {
+        self.next_reply += 1;
+        let token = ReplyTo(self.next_reply);
+        self.waiting.insert(token, reply);
+        self.handle(Event::Request {
+            token,
+            meta,
+            request,
+        })
+        .await;
+    }
+
+    async fn fire(&mut self) {
+        let now = self.clock.now();
+        while let Some(key) = self.timers.pop_due(now) {
+            self.handle(Event::Timer(key)).await;
+        }
+    }
+
+    async fn handle(&mut self, event: Event<S>) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let output = self.shard.handle(self.clock.now(), event);
+            next = self.carry_out(output).await;
+        }
+    }
+
+    /// Appends, replays and answers; a failed append comes back as the next event.
+    async fn carry_out(&mut self, output: Output<S>) -> Option<Event<S>> {
+        let Output {
+            token,
+            records,
+            replies,
+            effects,
+        } = output;
+        for effect in effects {
+            match effect {
+                Effect::ArmTimer { key, at } => self.timers.arm(key, at),
+                Effect::CancelTimer(key) => self.timers.cancel(&key),
+            }
+        }
+        if !records.is_empty()
+            && let Err(code) = self.append(&records).await
+        {
+            return Some(append_failed(token, code));
+        }
+        let rests_on = self.partition.log().log_end_offset();
+        self.answer_when_committed(rests_on, replies);
+        None
+    }
+
+    async fn append(&mut self, records: &[S::Record]) -> Result<(), ErrorCode> {
+        let now = self.clock.now();
+        let mut batch = BatchBuilder::new(Offset(0));
+        for record in records {
+            let (key, value) = C::encode(record)?;
+            batch.push(now, Some(&key), value.as_deref(), &[]);
+        }
+        let bytes = batch.build().bytes().clone();
+        let info = self
+            .partition
+            .append(bytes, AppendOrigin::Coordinator, now)
+            .await;
+        let base = info.map_err(|error| ErrorCode::from(&error))?.base_offset;
+        for (delta, record) in (0i64..).zip(records) {
+            self.shard.replay(
+                RecordMeta {
+                    offset: Offset(base.0 + delta),
+                    producer: None,
+                },
+                record,
+            );
+        }
+        Ok(())
+    }
+
+    fn answer_when_committed(
+        &mut self,
+        rests_on: Offset,
+        replies: Vec<(ReplyTo, Result<S::Response, ErrorCode>)>,
+    ) {
+        let ready = replies
+            .into_iter()
+            .filter_map(|(to, answer)| Some((self.waiting.remove(&to)?, answer)))
+            .collect::<Vec<_>>();
+        if ready.is_empty() {
+            return;
+        }
+        if self.partition.high_watermark() >= rests_on {
+            send(ready);
+            return;
+        }
+        let (partition, timeout) = (self.partition.clone(), self.commit_timeout_ms);
+        tokio::spawn(async move {
+            match partition.committed(rests_on, timeout).await {
+                Ok(()) => send(ready),
+                Err(code) => send(ready.into_iter().map(|(to, _)| (to, Err(code))).collect()),
+            }
+        });
+    }
+
+    /// Replays the whole log.
+    fn load(&mut self) -> Result<(), ErrorCode> {
+        let log = self.partition.log().clone();
+        let end = log.log_end_offset();
+        let mut from = log.log_start_offset();
+        while from < end {
+            let slice = log
+                .read(from, end, LOAD_STEP, true)
+                .map_err(ErrorCode::from)?;
+            let mut bytes = slice.read().map_err(ErrorCode::from)?;
+            let before = from;
+            while let Some(batch) = RecordBatch::split_first(&mut bytes).map_err(ErrorCode::from)? {
+                from = batch.header().next_offset();
+                self.replay_batch(&batch)?;
+            }
+            if from == before {
+                return Err(ErrorCode::KafkaStorageError);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_batch(&mut self, batch: &RecordBatch) -> Result<(), ErrorCode> {
+        if batch.header().attributes.is_control() {
+            return Ok(());
+        }
+        for record in batch.records().map_err(ErrorCode::from)? {
+            let record = record.map_err(ErrorCode::from)?;
+            let meta = RecordMeta {
+                offset: record.offset,
+                producer: None,
+            };
+            match C::decode(&record) {
+                Some(decoded) => self.shard.replay(meta, &decoded),
+                None => warn!(
+                    partition = %self.partition.topic_partition(),
+                    offset = %record.offset,
+                    "passing over a coordinator record that cannot be read",
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn append_failed<S: Shard>(token: AppendToken, code: ErrorCode) -> Event<S> {
+    Event::AppendFailed { token, code }
+}
+
+fn send<R>(ready: Vec<(oneshot::Sender<Result<R, ErrorCode>>, Result<R, ErrorCode>)>) {
+    for (to, answer) in ready {
+        // The one who asked may have gone.
+        let _ = to.send(answer);
+    }
+}
+
+async fn sleep_until(clock: &Clock, due: Option<protocol::Timestamp>) {
+    match due {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

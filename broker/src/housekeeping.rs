@@ -1,0 +1,63 @@
+//! What a broker does by the clock: checkpoints, retention, rolling of old segments.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::api::Node;
+
+/// Runs until `stop`.
+pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
+    let broker = &node.config.broker;
+    let mut checkpoint = every(i64::from(
+        broker
+            .log_flush_offset_checkpoint_interval_ms
+            .min(CHECKPOINT_MS_MAX),
+    ));
+    let mut retention = every(broker.log_retention_check_interval_ms);
+    loop {
+        let work: fn(&Node) = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = checkpoint.tick() => write_checkpoints,
+            _ = retention.tick() => apply_retention,
+        };
+        let node = node.clone();
+        if tokio::task::spawn_blocking(move || work(&node))
+            .await
+            .is_err()
+        {
+            error!("a housekeeping task failed; it runs again at its next turn");
+        }
+    }
+}
+
+/// Upstream writes its checkpoints every 60 s and its high watermarks every 5 s; here one file
+/// write serves both.
+const CHECKPOINT_MS_MAX: i32 = 5_000;
+
+fn every(period_ms: i64) -> tokio::time::Interval {
+    let period = Duration::from_millis(u64::try_from(period_ms).unwrap_or(1).max(1));
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
+
+fn write_checkpoints(node: &Node) {
+    if let Err(error) = node.log_dir.checkpoint() {
+        warn!(%error, "checkpoints were not written; they are tried again");
+    }
+}
+
+fn apply_retention(node: &Node) {
+    for partition in node.replicas.all() {
+        let now = node.clock.now();
+        let log = partition.log();
+        let applied = log.roll_if_due(now).and_then(|_| log.apply_retention(now));
+        if let Err(error) = applied {
+            warn!(partition = %partition.topic_partition(), %error, "retention was not applied");
+        }
+    }
+}

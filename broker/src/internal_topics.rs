@@ -1,0 +1,84 @@
+//! Topics that the broker itself needs: made when they are first asked for, as upstream does.
+
+use std::sync::Arc;
+
+use metadata::MetadataImage;
+use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use protocol::messages::{CreateTopicsRequest, TopicName};
+use protocol::{ErrorCode, StrBytes};
+
+use crate::api::Node;
+use crate::coordinators::GROUP_TOPIC;
+
+/// The metadata with the internal topic `name` in it, created where it was missing.
+///
+/// # Errors
+/// `COORDINATOR_NOT_AVAILABLE`, which clients ask again on, when it cannot be created now.
+pub(crate) async fn ensure(
+    node: &Node,
+    name: &'static str,
+) -> Result<Arc<MetadataImage>, ErrorCode> {
+    let image = node.controller.image();
+    if image.topics.by_name(name).is_some() {
+        return Ok(image);
+    }
+    let topic = definition(node, name).ok_or(ErrorCode::InvalidRequest)?;
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(30_000);
+    let response = node
+        .controller
+        .create_topics(node.own_context(), request)
+        .await;
+    let result = response.topics.first().map(|topic| topic.error_code);
+    match result.map(ErrorCode::try_from_code) {
+        Some(None | Some(ErrorCode::TopicAlreadyExists)) => Ok(node.controller.image()),
+        Some(Some(code)) => {
+            tracing::warn!(topic = name, ?code, "could not create an internal topic");
+            Err(ErrorCode::CoordinatorNotAvailable)
+        }
+        None => Err(ErrorCode::CoordinatorNotAvailable),
+    }
+}
+
+/// How an internal topic is made: partitions and replication by its own settings.
+///
+/// The replication factor is clamped to the brokers there are, so that one node is enough.
+pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
+    let broker = &node.config.broker;
+    let (partitions, replication_factor, settings) = match name {
+        GROUP_TOPIC => (
+            broker.offsets_topic_num_partitions,
+            broker.offsets_topic_replication_factor,
+            vec![
+                ("compression.type", "producer".to_owned()),
+                ("cleanup.policy", "compact".to_owned()),
+                (
+                    "segment.bytes",
+                    broker.offsets_topic_segment_bytes.to_string(),
+                ),
+            ],
+        ),
+        _ => return None,
+    };
+    let brokers = node
+        .controller
+        .image()
+        .cluster
+        .brokers()
+        .filter(|it| it.is_active())
+        .count();
+    let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
+    let configs = settings.into_iter().map(|(key, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_static_str(key))
+            .with_value(Some(StrBytes::from_string(value)))
+    });
+    Some(
+        CreatableTopic::default()
+            .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+            .with_num_partitions(partitions)
+            .with_replication_factor(replication_factor.min(brokers))
+            .with_configs(configs.collect()),
+    )
+}

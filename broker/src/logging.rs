@@ -1,0 +1,149 @@
+//! What is logged, and at which level: set at the start, changed at run time through the
+//! BROKER_LOGGER configs (KIP-412).
+//!
+//! Loggers are the crates of this program, and `root` for all the rest.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The logger that others inherit from.
+pub(crate) const ROOT: &str = "root";
+
+/// The loggers there are.
+pub(crate) const LOGGERS: [&str; 7] = [
+    "controller",
+    "coordinator",
+    "klamm",
+    "metadata",
+    "openraft",
+    ROOT,
+    "storage",
+];
+
+/// openraft narrates every election; its warnings are enough.
+const QUIET: (&str, &str) = ("openraft", "WARN");
+
+/// Lines that show whatever the level is.
+const ALWAYS: &str = "klamm::ready=info";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+/// The levels in force.
+pub struct Logging {
+    levels: Mutex<BTreeMap<&'static str, String>>,
+    /// None where the embedding program has its own subscriber.
+    filter: Option<reload::Handle<EnvFilter, tracing_subscriber::Registry>>,
+}
+
+impl std::fmt::Debug for Logging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logging")
+            .field("levels", &self.levels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Logging {
+            levels: Mutex::new(initial("INFO")),
+            filter: None,
+        }
+    }
+}
+
+fn initial(root: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([(ROOT, root.to_owned()), (QUIET.0, QUIET.1.to_owned())])
+}
+
+impl Logging {
+    /// Logs to standard output from now on, for the whole process.
+    ///
+    /// # Errors
+    /// A `level` that is none of `error`, `warn`, `info`, `debug` and `trace`.
+    pub fn init(level: &str, format: Format) -> Result<Logging, String> {
+        let root = level.to_uppercase();
+        if !["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].contains(&root.as_str()) {
+            return Err(format!(
+                "level {level:?}: expected error, warn, info, debug or trace"
+            ));
+        }
+        let levels = initial(&root);
+        let (filter, handle) = reload::Layer::new(filter_of(&levels));
+        let lines = tracing_subscriber::fmt::layer().with_target(false);
+        let registry = tracing_subscriber::registry().with(filter);
+        match format {
+            Format::Human => {
+                let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+                registry.with(lines.with_ansi(terminal)).init();
+            }
+            Format::Json => registry.with(lines.json()).init(),
+        }
+        Ok(Logging {
+            levels: Mutex::new(levels),
+            filter: Some(handle),
+        })
+    }
+
+    /// Every logger with the level it has now, by name.
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        use controller::Loggers as _;
+        let levels = LOGGERS
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), self.level(name)?)));
+        levels.collect()
+    }
+
+    fn logger(name: &str) -> Option<&'static str> {
+        LOGGERS.into_iter().find(|logger| *logger == name)
+    }
+}
+
+fn filter_of(levels: &BTreeMap<&'static str, String>) -> EnvFilter {
+    let directives = levels.iter().map(|(logger, level)| match *logger {
+        ROOT => level.clone(),
+        logger => format!("{logger}={level}"),
+    });
+    let text = directives
+        .chain([ALWAYS.to_owned()])
+        .collect::<Vec<_>>()
+        .join(",");
+    EnvFilter::new(text)
+}
+
+impl controller::Loggers for Logging {
+    fn level(&self, logger: &str) -> Option<String> {
+        let logger = Logging::logger(logger)?;
+        let levels = self.levels.lock();
+        levels.get(logger).or_else(|| levels.get(ROOT)).cloned()
+    }
+
+    fn set_level(&self, logger: &str, level: Option<&str>) {
+        let Some(logger) = Logging::logger(logger) else {
+            return;
+        };
+        let mut levels = self.levels.lock();
+        match level {
+            // log4j's FATAL and OFF have no counterpart: errors are the least that is logged.
+            Some("FATAL" | "OFF") => levels.insert(logger, "ERROR".to_owned()),
+            Some(level) => levels.insert(logger, level.to_owned()),
+            None if logger == ROOT => levels.insert(ROOT, "INFO".to_owned()),
+            None => levels.remove(logger),
+        };
+        if let Some(filter) = &self.filter
+            && filter.reload(filter_of(&levels)).is_err()
+        {
+            tracing::warn!(logger, "the level could not be changed: logging has ended");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! One client's connection: a request is read, handled and answered before the next is read.
+//!
+//! Upstream mutes the socket in the same way (`SocketServer`), so answers keep the order of their
+//! requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::frames::{FrameError, Frames};
+use super::writer;
+use crate::api::{self, Node, Reply};
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The listener it came in by.
+    pub(crate) listener: Arc<str>,
+}
+
+/// Serves `socket` until either side ends it.
+pub(crate) async fn serve(
+    mut socket: TcpStream,
+    peer: Peer,
+    node: Arc<Node>,
+    stop: CancellationToken,
+) {
+    // Answers are written whole; waiting for more to send would only delay them.
+    let _ = socket.set_nodelay(true);
+    let mut frames = Frames::new(node.config.request_max_bytes, node.config.max_idle);
+    loop {
+        let frame = {
+            let (mut read, _) = socket.split();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                frame = frames.next(&mut read) => frame,
+            }
+        };
+        let frame = match frame {
+            Ok(Some(frame)) => frame,
+            Ok(None) | Err(FrameError::Idle(_) | FrameError::Torn | FrameError::Io(_)) => return,
+            Err(error @ FrameError::Size { .. }) => {
+                debug!(peer = %peer.address, %error, "closing the connection");
+                return;
+            }
+        };
+        let reply = tokio::select! {
+            () = stop.cancelled() => return,
+            reply = api::dispatch(&node, &peer, frame) => reply,
+        };
+        match reply {
+            Ok(Reply::Answer(chunks)) => {
+                if writer::write_all(&socket, chunks).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Reply::Nothing) => {}
+            Err(refusal) => {
+                debug!(peer = %peer.address, %refusal, "closing the connection");
+                return;
+            }
+        }
+    }
+}

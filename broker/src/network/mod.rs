@@ -1,0 +1,14 @@
+//! Sockets: accepts connections, reads frames, writes answers.
+//!
+//! Invariant: memory held for a connection is bounded by the bytes it sent, not by those it
+//! announced.
+
+mod connection;
+mod frames;
+mod limits;
+mod listener;
+mod writer;
+
+pub(crate) use connection::Peer;
+pub(crate) use listener::{Listener, bind};
+pub(crate) use writer::Chunk;

@@ -1,0 +1,193 @@
+//! What this broker does when the metadata changes: it starts and stops replicas, hands
+//! coordinator partitions to their coordinators, and passes changed settings on.
+//!
+//! Invariant: when a publish returns, what the new image promises of this node is served: a
+//! created topic can be produced to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use coordinator::group::DeletedTopic;
+use metadata::{
+    ConfigResource, MetadataDelta, MetadataImage, MetadataPublisher, PartitionRegistration,
+    TopicImage,
+};
+use protocol::{ErrorCode, TopicPartition};
+use tracing::{error, info};
+
+use crate::config::{self, ServerConfig};
+use crate::coordinators::{GROUP_TOPIC, GroupCoordinator};
+use crate::replica::{Manager, Partition};
+
+/// Replicas opened at the same time when there are many.
+const OPENERS: usize = 4;
+
+/// Keeps the replicas of this node in step with the metadata.
+pub(crate) struct ReplicaPublisher {
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) log_dir: Arc<storage::LogDir>,
+    pub(crate) replicas: Arc<Manager>,
+    pub(crate) groups: Arc<GroupCoordinator>,
+}
+
+/// A replica to open.
+struct Wanted<'a> {
+    topic: &'a TopicImage,
+    partition: i32,
+    registration: &'a PartitionRegistration,
+}
+
+impl MetadataPublisher for ReplicaPublisher {
+    fn name(&self) -> &'static str {
+        "replicas"
+    }
+
+    fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        let mut gone = Vec::new();
+        for topic in delta.topics_delta().deleted() {
+            self.delete(topic);
+            gone.push(DeletedTopic {
+                name: topic.name.clone(),
+                id: topic.id,
+            });
+        }
+        if !gone.is_empty() {
+            self.groups.topics_deleted(gone);
+        }
+        let node = self.config.node_id;
+        let mut wanted = Vec::new();
+        for changed in delta.topics_delta().changed_partitions() {
+            if changed.before.is_none() && changed.after.replicas.contains(&node) {
+                wanted.push(Wanted {
+                    topic: changed.topic,
+                    partition: changed.partition,
+                    registration: changed.after,
+                });
+            }
+        }
+        self.open_all(&wanted, image);
+        self.reconfigure(delta, image);
+    }
+}
+
+impl ReplicaPublisher {
+    fn open_all(&self, wanted: &[Wanted<'_>], image: &MetadataImage) {
+        if wanted.len() < OPENERS {
+            wanted.iter().for_each(|wanted| self.open(wanted, image));
+            return;
+        }
+        // Logs that were not closed cleanly are recovered here: side by side.
+        std::thread::scope(|scope| {
+            for share in wanted.chunks(wanted.len().div_ceil(OPENERS)) {
+                scope.spawn(move || share.iter().for_each(|wanted| self.open(wanted, image)));
+            }
+        });
+    }
+
+    fn open(&self, wanted: &Wanted<'_>, image: &MetadataImage) {
+        let Wanted {
+            topic,
+            partition,
+            registration,
+        } = *wanted;
+        let topic_partition = TopicPartition {
+            topic: topic.name.clone(),
+            partition,
+        };
+        let settings = match config::topic_settings(&self.config, image, &topic.name) {
+            Ok(settings) => settings,
+            Err(error) => {
+                error!(partition = %topic_partition, %error, "the topic's settings are refused");
+                self.replicas
+                    .set_offline(topic_partition, ErrorCode::InvalidConfig);
+                return;
+            }
+        };
+        let log = self
+            .log_dir
+            .create_or_open(&topic_partition, topic.id, settings.log);
+        let log = match log {
+            Ok(log) => log,
+            Err(error) => {
+                error!(partition = %topic_partition, %error, "the replica is offline");
+                self.replicas
+                    .set_offline(topic_partition, ErrorCode::from(&error));
+                return;
+            }
+        };
+        let served = Arc::new(Partition::lead(log, registration.leader_epoch));
+        served.set_min_in_sync(min_in_sync(settings.min_in_sync_replicas, registration));
+        self.replicas.insert(served.clone());
+        if &*topic.name == GROUP_TOPIC {
+            self.groups.lead(served);
+        }
+    }
+
+    fn delete(&self, topic: &TopicImage) {
+        for &partition in topic.partitions.keys() {
+            let topic_partition = TopicPartition {
+                topic: topic.name.clone(),
+                partition,
+            };
+            if &*topic.name == GROUP_TOPIC {
+                self.groups.resign(partition);
+            }
+            let gone = ErrorCode::UnknownTopicOrPartition;
+            let Some(served) = self.replicas.remove(&topic_partition, gone) else {
+                continue;
+            };
+            if let Err(error) = self.log_dir.delete(served.log()) {
+                error!(partition = %topic_partition, %error, "could not delete the log");
+            }
+        }
+        info!(topic = %topic.name, id = %topic.id, "topic deleted");
+    }
+
+    /// Settings of a topic follow its own, and the broker's where it has none.
+    fn reconfigure(&self, delta: &MetadataDelta, image: &MetadataImage) {
+        let mut topics = BTreeSet::new();
+        let mut all = false;
+        for (resource, _) in delta.configs_delta().changed() {
+            match resource {
+                ConfigResource::Topic(topic) => {
+                    topics.insert(topic.clone());
+                }
+                ConfigResource::Broker(_) => all = true,
+                ConfigResource::Group(_)
+                | ConfigResource::BrokerLogger(_)
+                | ConfigResource::ClientMetrics(_) => {}
+            }
+        }
+        if topics.is_empty() && !all {
+            return;
+        }
+        for partition in self.replicas.all() {
+            let TopicPartition {
+                topic,
+                partition: index,
+            } = partition.topic_partition();
+            if !all && !topics.contains(topic) {
+                continue;
+            }
+            let settings = match config::topic_settings(&self.config, image, topic) {
+                Ok(settings) => settings,
+                Err(error) => {
+                    error!(%topic, %error, "the topic keeps its former settings");
+                    continue;
+                }
+            };
+            partition.log().update_config(settings.log);
+            let topic = image.topics.by_id(partition.topic_id());
+            if let Some(registration) = topic.and_then(|topic| topic.partition(*index)) {
+                let min = min_in_sync(settings.min_in_sync_replicas, registration);
+                partition.set_min_in_sync(min);
+            }
+        }
+    }
+}
+
+/// More replicas in sync than there are replicas cannot be asked for (upstream's
+/// `effectiveMinIsr`).
+fn min_in_sync(configured: i32, registration: &PartitionRegistration) -> i32 {
+    configured.min(i32::try_from(registration.replicas.len()).unwrap_or(i32::MAX))
+}
