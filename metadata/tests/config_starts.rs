@@ -106,10 +106,10 @@ fn a_server_properties_is_taken_or_refused_as_upstream_does() {
                     .iter()
                     .any(|words| fields[1].starts_with(words)) =>
             {
-                assert!(error.to_string().contains(&error.key), "{line}: {error}");
+                assert!(error.message().contains(&error.key), "{line}: {error}");
                 continue;
             }
-            Err(error) => format!("error\t{error}"),
+            Err(error) => format!("error\t{}", error.message()),
         };
         if ours != fields[..2].join("\t") {
             differences.push(format!("{line}\n  but ours: {ours}\n"));
@@ -137,6 +137,11 @@ fn an_error_names_key_value_and_what_was_expected() {
     assert_eq!(error.key, "num.partitions");
     assert_eq!(error.value.as_deref(), Some("many"));
     assert_eq!(error.expected, "Not a number of type INT");
+    let shown = check_properties(&properties(["controller.quorum.voters=x@h:1"])).unwrap_err();
+    assert_eq!(
+        shown.to_string(),
+        "controller.quorum.voters=x@h:1: Failed to parse voter ID as an integer from x"
+    );
 }
 
 #[test]

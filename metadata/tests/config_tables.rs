@@ -3,7 +3,7 @@
 use metadata::config::{
     BROKER_CONFIGS, BrokerConfig, CLIENT_METRICS_CONFIGS, ConfigDef, DYNAMIC_ONLY_BROKER_CONFIGS,
     GROUP_CONFIGS, GroupConfig, Served, TOPIC_CONFIGS, TopicConfig, configuration_markdown,
-    find_broker_config,
+    find_broker_config, parse_listeners, parse_protocol_map,
 };
 
 const UPSTREAM: &str = include_str!("fixtures/upstream-configs.tsv");
@@ -155,4 +155,66 @@ fn the_document_is_made_from_the_tables() {
         written == page,
         "docs/configuration.md is stale; REWRITE=1 cargo test --release -p metadata rewrites it"
     );
+}
+
+/// Whatever stands in a file or comes over the wire is taken or refused.
+#[test]
+fn no_text_makes_a_check_panic() {
+    let long = "9".repeat(40_000);
+    let texts = [
+        "",
+        " ",
+        ",",
+        ",,",
+        ":",
+        "://",
+        "@",
+        "@@",
+        "1@",
+        "[",
+        "]",
+        "[]:",
+        "://[]:",
+        "-",
+        "+",
+        "P",
+        "PT",
+        "by_duration:",
+        "by_duration:P\u{e9}T",
+        "\u{0}",
+        "\u{1f600}://\u{1f600}:1",
+        "\u{a0}",
+        "1e999",
+        "-1e999",
+        "NaN",
+        "0x1p3",
+        "A://h:99999999999999999999",
+        "a:b:c",
+        "*",
+        "*,*",
+        "=",
+        "i\u{307}:SSL",
+        "\u{130}://:1",
+        long.as_str(),
+    ];
+    for (table, rows) in tables() {
+        for def in rows {
+            for text in texts {
+                if let Err(error) = def.parse(text) {
+                    assert_eq!(error.key, def.name, "{table}");
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+    }
+    for text in texts {
+        if let Ok(protocols) = parse_protocol_map(text) {
+            let _ = parse_listeners("listeners", text, &protocols);
+        }
+        let protocols = parse_protocol_map("PLAINTEXT:PLAINTEXT").unwrap();
+        for key in ["listeners", "advertised.listeners"] {
+            let result = parse_listeners(key, text, &protocols);
+            assert!(result.is_err(), "{text}");
+        }
+    }
 }

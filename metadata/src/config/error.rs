@@ -6,8 +6,9 @@ use protocol::ErrorCode;
 use thiserror::Error;
 
 /// A value that does not parse or is out of its limits. What stops the start of a broker.
+/// `Display` names key, value and what was expected, also where upstream's words leave one out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{message}")]
+#[error("{}", self.explained())]
 pub struct ConfigError {
     pub key: String,
     /// `None` where there is no value at all, or it is a secret.
@@ -40,6 +41,25 @@ impl ConfigError {
             expected: message.clone(),
             message,
         }
+    }
+
+    /// Upstream's words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn explained(&self) -> String {
+        let ConfigError {
+            key,
+            value,
+            message,
+            ..
+        } = self;
+        let value = value.as_deref().unwrap_or_default();
+        if message.contains(key.as_str()) && message.contains(value) {
+            return message.clone();
+        }
+        format!("{key}={value}: {message}")
     }
 }
 

@@ -15,9 +15,10 @@ Klamm takes the `server.properties` of Apache Kafka 4.3.1, with the same keys, t
 defaults. A key that is *ignored* is accepted, checked and shown, but has no effect, for the reason
 given. A key that is in none of these tables is warned about by name and has no effect.
 
-Defaults are upstream's. When the broker starts, four sorts of keys that are not set get values of
-their own: the replication factors and the least in-sync replicas of internal topics (as many as
-there are nodes, at most), `log.dirs`, `listeners` and `advertised.listeners`.
+Defaults are upstream's, but for a closed list of keys that get values of their own where they are
+not set: `process.roles`, `node.id` and `controller.listener.names` (one node is a cluster),
+`log.dirs`, `listeners`, `advertised.listeners`, and the replication factors and least in-sync
+replicas of internal topics (no more than there are nodes).
 
 A value is looked up in this order: the topic's or group's own, the broker's, the cluster default,
 `server.properties`, the table's default. *Update* says how a broker's key can change: `read-only`

@@ -192,14 +192,15 @@ pub fn validate_broker(
     check_properties(&effective).map_err(as_request)?;
     check_thread_counts(&effective, &effective_properties(layers)).map_err(|error| {
         InvalidConfig::request(format!(
-            "Invalid value org.apache.kafka.common.config.ConfigException: {error} for \
-             configuration Invalid dynamic configuration"
+            "Invalid value org.apache.kafka.common.config.ConfigException: {} for configuration \
+             Invalid dynamic configuration",
+            error.message()
         ))
     })
 }
 
 fn as_request(error: ConfigError) -> InvalidConfig {
-    InvalidConfig::request(error.to_string())
+    InvalidConfig::request(error.message())
 }
 
 fn check_update_modes(configs: &ConfigMap, per_broker: bool) -> Result<(), InvalidConfig> {
