@@ -15,9 +15,15 @@ pub(crate) trait ByteSource {
     fn too_long(&self) -> Self::Error;
 }
 
+#[inline]
 pub(crate) fn read_unsigned<S: ByteSource>(source: &mut S) -> Result<u32, S::Error> {
-    let mut value = 0u32;
-    for shift in [0, 7, 14, 21, 28] {
+    // Most numbers are lengths and counts of one byte.
+    let first = source.next_byte()?;
+    if first < 0x80 {
+        return Ok(u32::from(first));
+    }
+    let mut value = u32::from(first & 0x7f);
+    for shift in [7, 14, 21, 28] {
         let byte = source.next_byte()?;
         value |= u32::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -27,9 +33,14 @@ pub(crate) fn read_unsigned<S: ByteSource>(source: &mut S) -> Result<u32, S::Err
     Err(source.too_long())
 }
 
+#[inline]
 pub(crate) fn read_unsigned_long<S: ByteSource>(source: &mut S) -> Result<u64, S::Error> {
-    let mut value = 0u64;
-    for shift in [0, 7, 14, 21, 28, 35, 42, 49, 56, 63] {
+    let first = source.next_byte()?;
+    if first < 0x80 {
+        return Ok(u64::from(first));
+    }
+    let mut value = u64::from(first & 0x7f);
+    for shift in [7, 14, 21, 28, 35, 42, 49, 56, 63] {
         let byte = source.next_byte()?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -39,11 +50,13 @@ pub(crate) fn read_unsigned_long<S: ByteSource>(source: &mut S) -> Result<u64, S
     Err(source.too_long())
 }
 
+#[inline]
 pub(crate) fn read_int<S: ByteSource>(source: &mut S) -> Result<i32, S::Error> {
     let zigzag = read_unsigned(source)?;
     Ok((zigzag >> 1) as i32 ^ -((zigzag & 1) as i32))
 }
 
+#[inline]
 pub(crate) fn read_long<S: ByteSource>(source: &mut S) -> Result<i64, S::Error> {
     let zigzag = read_unsigned_long(source)?;
     Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))

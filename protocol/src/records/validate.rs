@@ -239,6 +239,7 @@ struct Plain<'a> {
 impl ByteSource for Plain<'_> {
     type Error = BatchError;
 
+    #[inline]
     fn next_byte(&mut self) -> Result<u8, BatchError> {
         let Some((&first, rest)) = self.bytes.split_first() else {
             return Err(self.malformed(RecordFault::CutOff));
@@ -304,6 +305,7 @@ impl Compressed {
 impl ByteSource for Compressed {
     type Error = BatchError;
 
+    #[inline]
     fn next_byte(&mut self) -> Result<u8, BatchError> {
         let Some(&byte) = self.reader.fill_buf().map_err(undecodable)?.first() else {
             return Err(self.malformed(RecordFault::CutOff));
