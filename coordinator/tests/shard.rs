@@ -265,8 +265,11 @@ fn what_no_record_can_hold_is_refused_by_name() {
     let join = JoinGroupRequest::default()
         .with_group_id(group_id("g"))
         .with_session_timeout_ms(10_000)
-        .with_group_instance_id(Some(long()));
+        .with_protocol_type(long());
     let commit = OffsetCommitRequest::default().with_group_id(GroupId(long()));
+    let mut long_instance = join.clone().with_group_instance_id(Some(long()));
+    long_instance.protocol_type = StrBytes::from_static_str("consumer");
+    long_instance.protocols = vec![Default::default()];
     let refused = GroupRequest::JoinGroup(join).refuse_early(&meta(9), &config);
     let Some(GroupResponse::JoinGroup(response)) = refused else {
         panic!("not refused");
@@ -274,4 +277,15 @@ fn what_no_record_can_hold_is_refused_by_name() {
     assert_eq!(response.error_code, ErrorCode::InvalidRequest.code());
     let refused = GroupRequest::OffsetCommit(commit).refuse_early(&meta(9), &config);
     assert!(matches!(refused, Some(GroupResponse::OffsetCommit(_))));
+
+    let output = ask(
+        &mut loaded_shard(),
+        1,
+        9,
+        GroupRequest::JoinGroup(long_instance),
+    );
+    let Some((_, Ok(GroupResponse::JoinGroup(response)))) = output.replies.first() else {
+        panic!("not answered");
+    };
+    assert_eq!(response.error_code, ErrorCode::InvalidRequest.code());
 }

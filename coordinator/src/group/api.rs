@@ -29,10 +29,8 @@ use protocol::{ErrorCode, StrBytes, TopicId};
 use super::config::GroupCoordinatorConfig;
 use crate::RequestMeta;
 
-/// How long a `client-uuid` member id is beyond the client id.
-const MEMBER_ID_SUFFIX: usize = 37;
 /// The records of a group hold strings with 16-bit lengths.
-const STRING_BYTES_MAX: usize = i16::MAX as usize;
+pub(crate) const STRING_BYTES_MAX: usize = i16::MAX as usize;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupRequest {
@@ -106,7 +104,7 @@ impl GroupRequest {
         config: &GroupCoordinatorConfig,
     ) -> Option<GroupResponse> {
         let code = match self {
-            GroupRequest::JoinGroup(request) => refuse_join(request, meta, config),
+            GroupRequest::JoinGroup(request) => refuse_join(request, config),
             GroupRequest::SyncGroup(request)
                 if meta.api_version >= 5
                     && (request.protocol_type.is_none() || request.protocol_name.is_none()) =>
@@ -144,24 +142,14 @@ impl GroupRequest {
     }
 }
 
-fn refuse_join(
-    request: &JoinGroupRequest,
-    meta: &RequestMeta,
-    config: &GroupCoordinatorConfig,
-) -> Option<ErrorCode> {
+fn refuse_join(request: &JoinGroupRequest, config: &GroupCoordinatorConfig) -> Option<ErrorCode> {
     let allowed = config.group_min_session_timeout_ms..=config.group_max_session_timeout_ms;
     let too_long = |text: &str| text.len() > STRING_BYTES_MAX;
-    let too_long_for_member_id = |text: &str| text.len() + MEMBER_ID_SUFFIX > STRING_BYTES_MAX;
-    if request.group_id.is_empty() || request.group_id.len() > STRING_BYTES_MAX {
+    if request.group_id.is_empty() || too_long(&request.group_id) {
         Some(ErrorCode::InvalidGroupId)
     } else if !allowed.contains(&request.session_timeout_ms) {
         Some(ErrorCode::InvalidSessionTimeout)
-    } else if too_long_for_member_id(&meta.client_id)
-        || request
-            .group_instance_id
-            .as_deref()
-            .is_some_and(too_long_for_member_id)
-        || too_long(&request.protocol_type)
+    } else if too_long(&request.protocol_type)
         || request
             .protocols
             .iter()
@@ -224,7 +212,8 @@ impl OnError {
         let code = append_error(code);
         match &self.shape {
             Shape::Join => {
-                GroupResponse::JoinGroup(JoinGroupResponse::default().with_error_code(code.code()))
+                let response = JoinGroupResponse::default().with_error_code(code.code());
+                GroupResponse::JoinGroup(shape_join(response, self.api_version))
             }
             Shape::Sync => {
                 GroupResponse::SyncGroup(SyncGroupResponse::default().with_error_code(code.code()))

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::messages::JoinGroupRequest;
 
+use super::api::STRING_BYTES_MAX;
 use super::classic::{ClassicGroup, Member, State, SupportedProtocol, Waiting};
 use super::turn::{AfterAppend, StaticMemberChange, Turn, optional_text};
 use super::{Group, GroupShard};
@@ -123,6 +124,11 @@ impl ClassicGroup {
             .as_deref()
             .unwrap_or(&join.meta.client_id);
         let new_id: Arc<str> = Arc::from(format!("{stem}-{uuid}"));
+        if new_id.len() > STRING_BYTES_MAX {
+            // No record could hold it. Upstream fails with UNKNOWN_SERVER_ERROR.
+            turn.join_error(join.waiting, "", ErrorCode::InvalidRequest);
+            return;
+        }
         match request.group_instance_id.as_deref() {
             Some(instance_id) => match self.static_members.get(instance_id).cloned() {
                 Some(old_id) => self.join_static_member_again(turn, join, &old_id, new_id),
