@@ -21,6 +21,10 @@ const LZ4_CONTENT_CHECKSUM: u8 = 0x04;
 /// In the length of a block: its bytes are not compressed.
 const LZ4_PLAIN_BLOCK: u32 = 0x8000_0000;
 
+/// As in upstream: what producers at the highest levels use, 128 MiB. The memory is touched only as
+/// far as there is content.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
 const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
 const XERIAL_HEADER_SIZE: usize = XERIAL_MAGIC.len() + 8;
 const XERIAL_VERSION: i32 = 1;
@@ -52,8 +56,12 @@ impl Decompressor {
                 Decompressor::Lz4(Box::new(FrameDecoder::new(frame.reader())))
             }
             Compression::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(compressed().reader());
-                Decompressor::Zstd(Box::new(decoder.map_err(undecodable)?))
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed().reader())
+                    .map_err(undecodable)?;
+                decoder
+                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                    .map_err(undecodable)?;
+                Decompressor::Zstd(Box::new(decoder))
             }
         }))
     }

@@ -1,14 +1,14 @@
 //! Writes a response as a list of chunks, so that records go out from where they lie.
 //!
 //! Invariant: the chunks of a frame in their order are the frame; records that stay outside are
-//! numbered in the order in which they were put.
+//! numbered in the order in which they were put. No chunk is empty.
 //!
 //! ```text
 //! length, header, fields │ records │ fields │ records in a file │ fields
 //!        Bytes           │  Bytes  │ Bytes  │ External 0        │ Bytes
 //! ```
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::protocol::Encodable;
 
 use crate::error::ProtocolError;
@@ -53,7 +53,8 @@ impl Default for RecordsField {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
     Bytes(Bytes),
-    /// The `index`-th records that were put as `RecordsField::External`.
+    /// The `index`-th records that were put as `RecordsField::External`; counted also where they
+    /// are empty and have no chunk.
     External {
         index: usize,
         len: usize,
@@ -76,29 +77,29 @@ impl Chunk {
 /// A response that is being written: its length, its header, its body.
 #[derive(Debug)]
 pub struct ResponseBuf {
-    /// The front of the frame, kept aside because its length is known only at the end.
-    front: Option<BytesMut>,
-    /// Behind the front.
-    chunks: Vec<Chunk>,
-    buffer: BytesMut,
+    /// Everything but records that stay where they lie.
+    buffer: Vec<u8>,
+    /// Those records, with the position in the buffer that they stand in front of.
+    records: Vec<(usize, Chunk)>,
     externals: usize,
 }
 
 const LENGTH_SIZE: usize = 4;
+/// What most responses need.
+const CAPACITY: usize = 256;
 
 impl ResponseBuf {
     /// Starts a frame with the header that the answer to this request has.
     pub fn new(api_key: i16, version: i16, correlation_id: i32) -> Self {
-        let mut buffer = BytesMut::with_capacity(256);
+        let mut buffer = Vec::with_capacity(CAPACITY);
         buffer.put_i32(0); // The length follows at the end.
         buffer.put_i32(correlation_id);
         if response_header_version(api_key, version) >= 1 {
-            buffer.put_u8(0); // No tagged fields.
+            buffer.put_i8(0); // No tagged fields.
         }
         ResponseBuf {
-            front: None,
-            chunks: Vec::new(),
             buffer,
+            records: Vec::new(),
             externals: 0,
         }
     }
@@ -115,35 +116,28 @@ impl ResponseBuf {
         body: &fetch::FetchResponse,
         version: i16,
     ) -> Result<(), ProtocolError> {
-        let encoded = body.write(self, version);
-        encoded.map_err(|error| ProtocolError::Unencodable(error.to_string()))
+        Ok(body.write(self, version)?)
     }
 
     /// The frame, ready to be sent.
     pub fn finish(mut self) -> Result<Vec<Chunk>, ProtocolError> {
-        self.flush();
-        let mut front = self.front.unwrap_or_default();
-        let behind: usize = self.chunks.iter().map(Chunk::len).sum();
-        let size = i32::try_from(front.len() + behind - LENGTH_SIZE)
+        let outside: usize = self.records.iter().map(|(_, chunk)| chunk.len()).sum();
+        let size = i32::try_from(self.buffer.len() - LENGTH_SIZE + outside)
             .map_err(|_| ProtocolError::Unencodable("the frame exceeds 2^31 bytes".into()))?;
-        if let Some(length) = front.first_chunk_mut::<LENGTH_SIZE>() {
+        if let Some(length) = self.buffer.first_chunk_mut::<LENGTH_SIZE>() {
             *length = size.to_be_bytes();
         }
-        let mut chunks = Vec::with_capacity(1 + self.chunks.len());
-        chunks.push(Chunk::Bytes(front.freeze()));
-        chunks.append(&mut self.chunks);
+        let mut rest = Bytes::from(self.buffer);
+        let mut chunks = Vec::with_capacity(2 * self.records.len() + 1);
+        let mut taken = 0;
+        for (position, records) in self.records {
+            chunks.push(Chunk::Bytes(rest.split_to(position - taken)));
+            chunks.push(records);
+            taken = position;
+        }
+        chunks.push(Chunk::Bytes(rest));
+        chunks.retain(|chunk| !chunk.is_empty());
         Ok(chunks)
-    }
-
-    fn flush(&mut self) {
-        if self.buffer.is_empty() {
-            return;
-        }
-        let written = self.buffer.split();
-        match self.front {
-            None => self.front = Some(written),
-            Some(_) => self.chunks.push(Chunk::Bytes(written.freeze())),
-        }
     }
 }
 
@@ -155,22 +149,21 @@ impl Writer for ResponseBuf {
 
 impl RecordsWriter for ResponseBuf {
     fn put_records(&mut self, records: &RecordsField) {
-        match records {
-            RecordsField::Null => {}
-            RecordsField::Bytes(bytes) if bytes.len() <= COPY_SIZE_MAX => self.put_slice(bytes),
-            RecordsField::Bytes(bytes) => {
-                self.flush();
-                self.chunks.push(Chunk::Bytes(bytes.clone()));
+        let chunk = match records {
+            RecordsField::Null => return,
+            RecordsField::Bytes(bytes) if bytes.len() <= COPY_SIZE_MAX => {
+                return self.put_slice(bytes);
             }
+            RecordsField::Bytes(bytes) => Chunk::Bytes(bytes.clone()),
             RecordsField::External(len) => {
-                self.flush();
-                self.chunks.push(Chunk::External {
-                    index: self.externals,
-                    len: *len,
-                });
                 self.externals += 1;
+                Chunk::External {
+                    index: self.externals - 1,
+                    len: *len,
+                }
             }
-        }
+        };
+        self.records.push((self.buffer.len(), chunk));
     }
 }
 
