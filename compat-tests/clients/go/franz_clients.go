@@ -61,13 +61,14 @@ func franz(options ...kgo.Opt) *kgo.Client {
 	return must1(kgo.NewClient(options...))
 }
 
-// franzCreate creates a topic and waits until the broker knows it: upstream may answer before.
+// franzCreate creates a topic and waits until it is served: upstream may answer before.
 func franzCreate(ctx context.Context, name string, partitions int32, configs ...string) string {
 	topic := franzCreateNow(ctx, name, partitions, configs...)
 	admin := kadm.NewClient(franz())
 	defer admin.Close()
-	eventually(ctx, "topic known", func() bool {
-		return must1(admin.ListTopics(ctx, topic))[topic].Err == nil
+	eventually(ctx, "partitions served", func() bool {
+		offsets, err := admin.ListEndOffsets(ctx, topic)
+		return err == nil && offsets.Error() == nil && len(offsets[topic]) == int(partitions)
 	})
 	return topic
 }

@@ -47,17 +47,26 @@ func saramaConfig() *sarama.Config {
 	return config
 }
 
-// saramaCreate creates a topic and waits until the broker knows it: upstream may answer before.
-func saramaCreate(name string, partitions int32, configs map[string]*string) string {
+// saramaCreate creates a topic and waits until it is served: upstream may answer before.
+func saramaCreate(
+	ctx context.Context, name string, partitions int32, configs map[string]*string,
+) string {
 	topic := unique(name)
 	admin := must1(sarama.NewClusterAdmin([]string{bootstrap}, saramaConfig()))
 	defer admin.Close()
 	must(admin.CreateTopic(topic, &sarama.TopicDetail{
 		NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: configs,
 	}, false))
-	for must1(admin.DescribeTopics([]string{topic}))[0].Err != sarama.ErrNoError {
-		time.Sleep(20 * time.Millisecond)
-	}
+	client := must1(sarama.NewClient([]string{bootstrap}, saramaConfig()))
+	defer client.Close()
+	eventually(ctx, "partitions served", func() bool {
+		for partition := range partitions {
+			if _, err := client.GetOffset(topic, partition, sarama.OffsetNewest); err != nil {
+				return false
+			}
+		}
+		return true
+	})
 	return topic
 }
 
@@ -123,7 +132,7 @@ func saramaRead(ctx context.Context, topic string, count int) []*sarama.Consumer
 }
 
 func saramaRoundTrip(ctx context.Context, codec string, acks sarama.RequiredAcks) {
-	topic := saramaCreate(fmt.Sprintf("s-%s-%d", codec, acks), 1, nil)
+	topic := saramaCreate(ctx, fmt.Sprintf("s-%s-%d", codec, acks), 1, nil)
 	config := saramaConfig()
 	config.Producer.Compression = saramaCodecs[codec]
 	config.Producer.RequiredAcks = acks
@@ -171,7 +180,7 @@ func encoded(encoder sarama.Encoder) []byte {
 }
 
 func saramaIdempotent(ctx context.Context) {
-	topic := saramaCreate("s-idempotent", 1, nil)
+	topic := saramaCreate(ctx, "s-idempotent", 1, nil)
 	config := saramaConfig()
 	config.Producer.Idempotent = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
@@ -197,7 +206,7 @@ func saramaAutoCreate(ctx context.Context) {
 
 func saramaErrors(ctx context.Context) {
 	limit := "1000"
-	topic := saramaCreate("s-errors", 1, map[string]*string{"max.message.bytes": &limit})
+	topic := saramaCreate(ctx, "s-errors", 1, map[string]*string{"max.message.bytes": &limit})
 	large := &sarama.ProducerMessage{
 		Topic: topic, Value: sarama.StringEncoder(strings.Repeat("xyz", 700)),
 	}
@@ -292,7 +301,7 @@ func (m *saramaMember) partitions() []int32 {
 }
 
 func saramaGroup(ctx context.Context) {
-	topic, group := saramaCreate("s-group", 4, nil), unique("s-group")
+	topic, group := saramaCreate(ctx, "s-group", 4, nil), unique("s-group")
 	expected := []string{}
 	for n := range 40 {
 		expected = append(expected, fmt.Sprintf("a%02d", n))
@@ -335,7 +344,7 @@ func saramaGroup(ctx context.Context) {
 }
 
 func saramaAdmin(ctx context.Context) {
-	topic := saramaCreate("s-admin", 2, map[string]*string{"retention.ms": text("3600000")})
+	topic := saramaCreate(ctx, "s-admin", 2, map[string]*string{"retention.ms": text("3600000")})
 	admin := must1(sarama.NewClusterAdmin([]string{bootstrap}, saramaConfig()))
 	defer admin.Close()
 	must(admin.CreatePartitions(topic, 3, nil, false))

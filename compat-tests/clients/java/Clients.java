@@ -10,6 +10,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -59,12 +60,15 @@ final class Clients {
     }
 
     /**
-     * Creates a topic with these configs (pairs), waits until the broker knows it (upstream may
-     * answer before), and returns its name.
+     * Creates a topic with these configs (pairs), waits until each partition is served
+     * (upstream may answer before), and returns its name.
      */
     static String create(String name, int partitions, String... configs) throws Exception {
         String topic = createNow(name, partitions, configs);
-        describe(topic);
+        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+        describe(topic).partitions().forEach(partition -> ends.put(
+            new TopicPartition(topic, partition.partition()), OffsetSpec.latest()));
+        get(ADMIN.listOffsets(ends).all());
         return topic;
     }
 

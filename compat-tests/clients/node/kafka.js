@@ -57,14 +57,17 @@ async function withProducer(options, body) {
   }
 }
 
-// Creates a topic and waits until the broker knows it: upstream may answer before.
+// Creates a topic and waits until each partition is served: upstream may answer before.
 async function create(name, numPartitions = 1, configs = {}) {
   const topic = unique(name)
   const configEntries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
   await withAdmin(async (admin) => {
     const topics = [{ topic, numPartitions, replicationFactor: 1, configEntries }]
     equal(await admin.createTopics({ topics, waitForLeaders: false }), true, 'created')
-    await eventually('topic known', async () => (await admin.listTopics()).includes(topic))
+    await eventually('partitions served', async () => {
+      const offsets = await admin.fetchTopicOffsets(topic).catch(() => [])
+      return offsets.length === numPartitions
+    })
   })
   return topic
 }

@@ -41,11 +41,20 @@ def dotted(config):
 
 
 def create(name, partitions=1, **config):
-    """Creates a topic and waits until the broker knows it: upstream may answer before."""
+    """Creates a topic and waits until it is served: upstream may answer before."""
     topic = create_now(name, partitions, **config)
-    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
-    eventually(lambda: topic in admin.list_topics(timeout=10).topics, what="topic known")
+    client = consumer(topic)
+    for partition in range(partitions):
+        eventually(lambda: served(client, topic, partition), what=f"partition {partition} served")
+    client.close()
     return topic
+
+
+def served(client, topic, partition):
+    try:
+        return client.get_watermark_offsets(TopicPartition(topic, partition), 10) == (0, 0)
+    except KafkaException:
+        return False
 
 
 def create_now(name, partitions=1, **config):

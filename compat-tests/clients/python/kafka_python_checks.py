@@ -1,5 +1,6 @@
 """kafka-python: written in Python alone, with its own wire code."""
 
+import threading
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
@@ -34,9 +35,12 @@ def create(name, partitions=1, **configs):
     options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
     admin = admin_client()
     admin.create_topics({topic: options})
-    # Upstream may answer before the broker knows the topic.
+    # Upstream may answer before the topic is served.
     soon_equal(lambda: topic in admin.list_topics(), True, "topic listed")
     admin.close()
+    client = consumer()
+    client.end_offsets([TopicPartition(topic, n) for n in range(partitions)])
+    client.close()
     return topic
 
 
@@ -157,28 +161,49 @@ def group_resumes_from_commit():
     second.close()
 
 
+class Member(threading.Thread):
+    """A member of a group, polled by a thread of its own until it is told to leave."""
+
+    def __init__(self, group, topic):
+        super().__init__(daemon=True)
+        self.client = consumer(
+            topic, group_id=group, session_timeout_ms=10_000, heartbeat_interval_ms=300
+        )
+        self.leaving = threading.Event()
+        self.owned = []
+        self.start()
+
+    def run(self):
+        while not self.leaving.is_set():
+            self.client.poll(100)
+            self.owned = sorted(p.partition for p in self.client.assignment())
+        self.client.close()
+        self.owned = []
+
+    def leave(self):
+        self.leaving.set()
+        self.join(20)
+        equal(self.is_alive(), False, "still polling")
+
+
 def two_members_share_partitions_and_one_takes_over():
     topic, group = create("kp-share", 4), unique("kp-share")
-    members = []
-
-    def owned():
-        for member in members:
-            member.poll(50)
-        return sorted(len(member.assignment()) for member in members), sorted(
-            p.partition for member in members for p in member.assignment()
-        )
+    members = [Member(group, topic)]
 
     def settle(sizes):
-        eventually(lambda: owned() == (sizes, [0, 1, 2, 3]), 40, f"assignment of {sizes}")
+        def settled():
+            owned = [list(member.owned) for member in members]
+            every = sorted(partition for partitions in owned for partition in partitions)
+            return sorted(map(len, owned)) == sizes and every == [0, 1, 2, 3]
 
-    for _ in range(2):
-        members.append(
-            consumer(topic, group_id=group, session_timeout_ms=10_000, heartbeat_interval_ms=300)
-        )
-        settle([4] if len(members) == 1 else [2, 2])
-    members.pop(0).close()
+        eventually(settled, 40, f"assignment of {sizes}")
+
     settle([4])
-    members.pop().close()
+    members.append(Member(group, topic))
+    settle([2, 2])
+    members[0].leave()
+    settle([0, 4])
+    members[1].leave()
 
 
 def admin_creates_describes_alters_and_deletes():
