@@ -81,8 +81,12 @@ impl Walk<'_> {
         let version = self.version;
         for field in fields.iter().filter(|field| field.is_in(version)) {
             // Before the flexible versions there are no tags; such a field then stands in line.
-            if field.tag.is_none() || !self.flexible {
-                self.value(field)?;
+            if field.tag.is_some() && self.flexible {
+                continue;
+            }
+            match field.fixed_size() {
+                Some(size) => self.skip_fixed(field.name, size)?,
+                None => self.value(field)?,
             }
         }
         if self.flexible {
@@ -136,11 +140,14 @@ impl Walk<'_> {
     }
 
     fn kind(&mut self, kind: Kind, nullable: bool) -> Result<(), ProtocolError> {
-        let length = match kind {
-            Kind::Struct(inner) => return self.fields(inner.fields),
-            Kind::Array(element) => return self.array(element, nullable),
-            Kind::String => return self.string(nullable),
-            Kind::Bytes | Kind::Records => self.length_32()?,
+        match kind {
+            Kind::Struct(inner) => self.fields(inner.fields),
+            Kind::Array(element) => self.array(element, nullable),
+            Kind::String => self.string(nullable),
+            Kind::Bytes | Kind::Records => match self.length_32()? {
+                Length::Of(length) => self.skip(length),
+                Length::Null => self.null(nullable),
+            },
             Kind::Bool
             | Kind::Int8
             | Kind::Int16
@@ -148,12 +155,15 @@ impl Walk<'_> {
             | Kind::Int32
             | Kind::Int64
             | Kind::Float64
-            | Kind::Uuid => Length::Of(kind.min_size(self.version, self.flexible) as u32),
-        };
-        match length {
-            Length::Of(length) => self.skip(length),
-            Length::Null => self.null(nullable),
+            | Kind::Uuid => self.skip_fixed(self.field, kind.fixed_size().unwrap_or_default()),
         }
+    }
+
+    fn skip_fixed(&mut self, field: &'static str, size: usize) -> Result<(), ProtocolError> {
+        let rest = self.rest.split_at_checked(size);
+        let (_, rest) = rest.ok_or(ProtocolError::CutOff { field })?;
+        self.rest = rest;
+        Ok(())
     }
 
     fn string(&mut self, nullable: bool) -> Result<(), ProtocolError> {
@@ -191,28 +201,14 @@ impl Walk<'_> {
             });
         }
         self.charge(count as usize * element.decoded_size())?;
-        match element {
-            Kind::String | Kind::Bytes | Kind::Records | Kind::Struct(_) | Kind::Array(_) => {
-                for _ in 0..count {
-                    self.field = name;
-                    self.kind(*element, false)?;
-                }
-                Ok(())
-            }
-            Kind::Bool
-            | Kind::Int8
-            | Kind::Int16
-            | Kind::Uint16
-            | Kind::Int32
-            | Kind::Int64
-            | Kind::Float64
-            | Kind::Uuid => {
-                // Of fixed size, and the count was held against what is left.
-                let (_, rest) = self.rest.split_at(count as usize * min_size);
-                self.rest = rest;
-                Ok(())
-            }
+        if let Some(size) = element.fixed_size() {
+            return self.skip_fixed(name, count as usize * size);
         }
+        for _ in 0..count {
+            self.field = name;
+            self.kind(*element, false)?;
+        }
+        Ok(())
     }
 
     /// The length of bytes or the count of an array.

@@ -29,6 +29,8 @@ pub struct Field {
     pub nullable: (i16, i16),
     /// In a flexible version, the tag under which it stands behind the other fields.
     pub tag: Option<u32>,
+    /// That of the kind, at hand.
+    fixed_size: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,7 @@ impl Field {
             versions: (first, last),
             nullable: (OPEN, 0),
             tag: None,
+            fixed_size: kind.fixed_size(),
         }
     }
 
@@ -83,6 +86,11 @@ impl Field {
         }
     }
 
+    /// The bytes that every value takes, for those kinds that have a size.
+    pub fn fixed_size(&self) -> Option<usize> {
+        self.fixed_size
+    }
+
     pub fn is_in(&self, version: i16) -> bool {
         self.versions.0 <= version && version <= self.versions.1
     }
@@ -93,28 +101,33 @@ impl Field {
 }
 
 impl Kind {
+    /// The bytes that every value takes, for those kinds that have a size.
+    pub const fn fixed_size(&self) -> Option<usize> {
+        match self {
+            Kind::Bool | Kind::Int8 => Some(1),
+            Kind::Int16 | Kind::Uint16 => Some(2),
+            Kind::Int32 => Some(4),
+            Kind::Int64 | Kind::Float64 => Some(8),
+            Kind::Uuid => Some(16),
+            Kind::String | Kind::Bytes | Kind::Records | Kind::Struct(_) | Kind::Array(_) => None,
+        }
+    }
+
     /// The fewest bytes a value takes, where it may not be null.
     pub fn min_size(&self, version: i16, flexible: bool) -> usize {
+        let compact_or = |size| if flexible { 1 } else { size };
         match self {
-            Kind::Bool | Kind::Int8 => 1,
-            Kind::Int16 | Kind::Uint16 => 2,
-            Kind::Int32 => 4,
-            Kind::Int64 | Kind::Float64 => 8,
-            Kind::Uuid => 16,
-            Kind::String => {
-                if flexible {
-                    1
-                } else {
-                    2
-                }
-            }
-            Kind::Bytes | Kind::Records | Kind::Array(_) => {
-                if flexible {
-                    1
-                } else {
-                    4
-                }
-            }
+            Kind::Bool
+            | Kind::Int8
+            | Kind::Int16
+            | Kind::Uint16
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Float64
+            | Kind::Uuid => self.fixed_size().unwrap_or_default(),
+            // The length, or the count.
+            Kind::String => compact_or(2),
+            Kind::Bytes | Kind::Records | Kind::Array(_) => compact_or(4),
             Kind::Struct(inner) => inner.min_size(version, flexible),
         }
     }
@@ -122,11 +135,14 @@ impl Kind {
     /// What one element of an array takes when it is decoded.
     pub fn decoded_size(&self) -> usize {
         match self {
-            Kind::Bool | Kind::Int8 => 1,
-            Kind::Int16 | Kind::Uint16 => 2,
-            Kind::Int32 => 4,
-            Kind::Int64 | Kind::Float64 => 8,
-            Kind::Uuid => 16,
+            Kind::Bool
+            | Kind::Int8
+            | Kind::Int16
+            | Kind::Uint16
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Float64
+            | Kind::Uuid => self.fixed_size().unwrap_or_default(),
             Kind::String | Kind::Bytes | Kind::Records => DECODED_BYTES_SIZE,
             Kind::Array(_) => DECODED_ARRAY_SIZE,
             Kind::Struct(inner) => inner.decoded_size,
