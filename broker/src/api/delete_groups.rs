@@ -1,5 +1,7 @@
 //! DeleteGroups: removes groups without members, with their offsets.
 
+use std::collections::HashSet;
+
 use coordinator::group::{GroupRequest, GroupResponse};
 use protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
@@ -10,7 +12,11 @@ pub(super) async fn handle(
     request: DeleteGroupsRequest,
 ) -> DeleteGroupsResponse {
     let mut results = Vec::with_capacity(request.groups_names.len());
+    let mut named = HashSet::new();
     for group_id in request.groups_names {
+        if !named.insert(group_id.clone()) {
+            continue;
+        }
         match groups::ask(ctx, GroupRequest::DeleteGroup(group_id)).await {
             GroupResponse::DeleteGroup(result) => results.push(result),
             other => unreachable!("DeleteGroups was answered {other:?}"),

@@ -27,16 +27,14 @@ pub(super) async fn handle(
         known.extend(found);
         refused.extend(missing);
     }
-    if known.is_empty() && !refused.is_empty() {
-        return OffsetCommitResponse::default().with_topics(refused);
-    }
-    request.topics = known;
-    let mut response = match groups::ask(ctx, GroupRequest::OffsetCommit(request)).await {
-        GroupResponse::OffsetCommit(response) => response,
-        other => unreachable!("OffsetCommit was answered {other:?}"),
-    };
-    for topic in refused {
-        merge(&mut response, topic);
+    // What was refused comes first; with nothing left the coordinator is not asked.
+    let mut response = OffsetCommitResponse::default().with_topics(refused);
+    if !known.is_empty() {
+        request.topics = known;
+        match groups::ask(ctx, GroupRequest::OffsetCommit(request)).await {
+            GroupResponse::OffsetCommit(answer) => merge(&mut response, answer),
+            other => unreachable!("OffsetCommit was answered {other:?}"),
+        }
     }
     if by_id {
         response
@@ -79,18 +77,24 @@ fn split(
         .with_partitions(refused.collect());
     topic.partitions = known;
     let refused = (!refused.partitions.is_empty()).then_some(refused);
-    // A topic without partitions is repeated in the answer as it came.
-    let known = (!topic.partitions.is_empty() || refused.is_none()).then_some(topic);
+    let known = (!topic.partitions.is_empty()).then_some(topic);
     (known, refused)
 }
 
-fn merge(response: &mut OffsetCommitResponse, refused: OffsetCommitResponseTopic) {
-    let same = response
-        .topics
-        .iter_mut()
-        .find(|topic| topic.name == refused.name && topic.topic_id == refused.topic_id);
-    match same {
-        Some(topic) => topic.partitions.extend(refused.partitions),
-        None => response.topics.push(refused),
+/// Adds the coordinator's answer to what was refused before it was asked.
+fn merge(response: &mut OffsetCommitResponse, answer: OffsetCommitResponse) {
+    if response.topics.is_empty() {
+        *response = answer;
+        return;
+    }
+    for topic in answer.topics {
+        let same = response
+            .topics
+            .iter_mut()
+            .find(|known| known.name == topic.name && known.topic_id == topic.topic_id);
+        match same {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => response.topics.push(topic),
+        }
     }
 }
