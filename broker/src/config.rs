@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::config::{
-    BrokerConfig, ConfigError, ConfigMap, Layers, ListenerProperties, Listeners, TopicConfig,
+    BrokerConfig, ConfigError, ConfigMap, Layers, Listeners, TopicConfig, check_properties,
     unknown_properties, with_node_id,
 };
 use metadata::{ConfigResource, MetadataImage};
@@ -83,7 +83,7 @@ impl ServerConfig {
         // Defaults of topics are settings of the broker: a bad one stops the start, not a topic.
         TopicConfig::parse(&layers)?;
         refuse_clusters(&broker)?;
-        let listeners = listeners(&broker, &properties)?;
+        let listeners = check_properties(&properties)?;
         refuse_secured(&listeners)?;
         let limit = |count: i32| usize::try_from(count).unwrap_or(usize::MAX);
         let idle = u64::try_from(broker.connections_max_idle_ms).unwrap_or(u64::MAX);
@@ -194,30 +194,6 @@ fn refuse_secured(listeners: &Listeners) -> Result<(), StartConfigError> {
             reason: "TLS and SASL are not served: expected a PLAINTEXT listener",
         }),
     }
-}
-
-fn listeners(broker: &BrokerConfig, properties: &ConfigMap) -> Result<Listeners, ConfigError> {
-    // A trailing comma, as .NET's Testcontainers module writes it, names no listener.
-    let joined = |list: &[String]| {
-        let named = list
-            .iter()
-            .filter(|entry| !entry.is_empty())
-            .cloned()
-            .collect::<Vec<_>>();
-        named.join(",")
-    };
-    let listeners = joined(&broker.listeners);
-    let advertised = broker.advertised_listeners.as_deref().map(joined);
-    let controllers = broker.controller_listener_names.join(",");
-    Listeners::parse(&ListenerProperties {
-        listeners: &listeners,
-        advertised_listeners: advertised.as_deref().filter(|text| !text.is_empty()),
-        protocol_map: &broker.listener_security_protocol_map,
-        protocol_map_is_set: properties.contains_key("listener.security.protocol.map"),
-        controller_listener_names: &controllers,
-        inter_broker_listener_name: broker.inter_broker_listener_name.as_deref(),
-        security_inter_broker_protocol: &broker.security_inter_broker_protocol,
-    })
 }
 
 /// The layers below a topic's own settings.

@@ -179,7 +179,7 @@ impl FetchSessions {
 
     fn open(&self, wanted: Vec<Wanted>, by_topic_id: bool) -> FetchContext {
         let mut sessions = self.sessions.lock();
-        if wanted.is_empty() || !make_room(&mut sessions, self.slots) {
+        if !make_room(&mut sessions, self.slots) {
             return FetchContext::Sessionless(wanted);
         }
         let id = free_id(&sessions);
@@ -230,21 +230,31 @@ fn free_id(sessions: &HashMap<i32, Arc<Mutex<FetchSession>>>) -> i32 {
     }
 }
 
-fn wanted(request: &FetchRequest) -> Vec<Wanted> {
-    let partitions = request.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|partition| Wanted {
-            key: Key {
-                topic: topic.topic.0.clone(),
-                topic_id: topic.topic_id,
-                partition: partition.partition,
-            },
-            fetch_offset: partition.fetch_offset,
-            current_leader_epoch: partition.current_leader_epoch,
-            last_fetched_epoch: partition.last_fetched_epoch,
-            max_bytes: partition.partition_max_bytes,
-        })
-    });
-    partitions.collect()
+/// What a request wants. Of a partition that is named twice the last counts.
+pub(crate) fn wanted(request: &FetchRequest) -> Vec<Wanted> {
+    let mut all: Vec<Wanted> = Vec::new();
+    let mut places = HashMap::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let wanted = Wanted {
+                key: Key {
+                    topic: topic.topic.0.clone(),
+                    topic_id: topic.topic_id,
+                    partition: partition.partition,
+                },
+                fetch_offset: partition.fetch_offset,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                max_bytes: partition.partition_max_bytes,
+            };
+            let place = *places.entry(wanted.key.clone()).or_insert(all.len());
+            match all.get_mut(place) {
+                Some(earlier) => *earlier = wanted,
+                None => all.push(wanted),
+            }
+        }
+    }
+    all
 }
 
 impl FetchSession {

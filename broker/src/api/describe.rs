@@ -131,17 +131,3 @@ fn is_online(broker: &BrokerRegistration, directory: Uuid) -> bool {
         _ => broker.log_dirs.is_empty() || broker.log_dirs.contains(&directory),
     }
 }
-
-/// The longest text of the versions that count bytes in 16 bits. A name out of a request, which
-/// may be as long, stands in some messages.
-const TEXT_SIZE_MAX: usize = i16::MAX as usize;
-
-/// A message as it goes on the wire.
-pub(super) fn error_message(mut text: String) -> StrBytes {
-    let mut size = text.len().min(TEXT_SIZE_MAX);
-    while !text.is_char_boundary(size) {
-        size -= 1;
-    }
-    text.truncate(size);
-    StrBytes::from_string(text)
-}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metadata::config::{
     ConfigResource, ConfigResourceType, ConfigSource, DescribedConfig, DescribedSynonym, describe,
 };
+use protocol::error_code::error_message;
 use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -13,7 +14,6 @@ use protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use protocol::{ErrorCode, StrBytes};
 
 use super::RequestContext;
-use super::describe::error_message;
 use crate::config::broker_layers;
 
 /// A refusal with its message.

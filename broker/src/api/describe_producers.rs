@@ -1,6 +1,7 @@
 //! DescribeProducers: the producers whose sequence numbers a partition follows (KIP-664).
 
 use protocol::ErrorCode;
+use protocol::error_code::error_message;
 use protocol::messages::describe_producers_request::TopicRequest;
 use protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
@@ -8,7 +9,6 @@ use protocol::messages::describe_producers_response::{
 use protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use storage::ProducerSummary;
 
-use super::describe::error_message;
 use super::{RequestContext, topics};
 
 /// A refusal with its message.

@@ -8,8 +8,11 @@ pub(super) async fn handle(
     ctx: &RequestContext,
     request: DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
-    ctx.node
-        .controller
-        .describe_quorum(ctx.for_controller(), request)
-        .await
+    let context = ctx.for_controller();
+    let response = ctx.node.controller.describe_quorum(context, request).await;
+    if ctx.version < 2 {
+        // KIP-853 came with version 2.
+        return response.with_nodes(Vec::new());
+    }
+    response
 }

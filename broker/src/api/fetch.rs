@@ -16,13 +16,26 @@ use tokio::time::Instant;
 
 use super::respond::FetchReply;
 use super::{RequestContext, topics};
-use crate::fetch_sessions::{FetchContext, Key, Wanted};
+use crate::fetch_sessions::{self, FetchContext, Key, Wanted};
 use crate::replica::{Isolation, Partition, PartitionRead, ReadRequest, ReadyList};
 
 /// One partition of a fetch: what is wanted, and what was last read of it.
 struct Reading<'a> {
     wanted: &'a Wanted,
-    outcome: Result<Found, ErrorCode>,
+    outcome: Result<Found, Failed>,
+}
+
+/// Why nothing was read; upstream answers what it does not know after all the rest.
+enum Failed {
+    /// There is no such topic or partition.
+    Unknown(ErrorCode),
+    Refused(ErrorCode),
+}
+
+impl From<ErrorCode> for Failed {
+    fn from(code: ErrorCode) -> Self {
+        Failed::Refused(code)
+    }
 }
 
 struct Found {
@@ -35,20 +48,27 @@ struct Found {
 /// The bounds of the whole answer.
 struct Bounds {
     min_bytes: usize,
-    max_bytes: usize,
+    /// None where the client asks for less than nothing.
+    max_bytes: Option<usize>,
     isolation: Isolation,
+    /// Whether a broker asks, to replicate.
+    is_follower: bool,
 }
 
 pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> FetchReply {
     let bounds = match bounds(ctx, &request) {
         Ok(bounds) => bounds,
-        Err(code) => return whole_error(code),
+        Err(code) => return refuse_all(ctx, &request, code),
     };
     let context = match ctx.node.fetch_sessions.context(&request, ctx.version) {
         Ok(context) => context,
-        Err(code) => return whole_error(code),
+        Err(code) => {
+            let response = FetchResponse { error_code: code.code(), ..FetchResponse::default() };
+            return FetchReply::from(response);
+        }
     };
-    let readings = read_enough(ctx, &request, &bounds, context.wanted()).await;
+    let mut readings = read_enough(ctx, &request, &bounds, context.wanted()).await;
+    readings.sort_by_key(|reading| matches!(reading.outcome, Err(Failed::Unknown(_))));
     answer(ctx, &context, readings, bounds.isolation)
 }
 
@@ -60,23 +80,30 @@ fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorC
         1 => Isolation::ReadCommitted,
         _ => return Err(ErrorCode::InvalidRequest),
     };
-    let max_bytes = usize::try_from(request.max_bytes).map_err(|_| ErrorCode::InvalidRequest)?;
-    let max_bytes = max_bytes.min(ctx.node.config.fetch_max_bytes);
-    let min_bytes = usize::try_from(request.min_bytes)
-        .unwrap_or(0)
-        .min(max_bytes);
+    let max_bytes = usize::try_from(request.max_bytes).ok();
+    let max_bytes = max_bytes.map(|bytes| bytes.min(ctx.node.config.fetch_max_bytes));
+    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
+    let replica_id =
+        if ctx.version >= 15 { request.replica_state.replica_id } else { request.replica_id };
     Ok(Bounds {
-        min_bytes,
+        min_bytes: min_bytes.min(max_bytes.unwrap_or(0)),
         max_bytes,
         isolation,
+        is_follower: replica_id.0 >= 0,
     })
 }
 
-fn whole_error(code: ErrorCode) -> FetchReply {
-    FetchReply::from(FetchResponse {
-        error_code: code.code(),
-        ..FetchResponse::default()
-    })
+/// Refuses a request as a whole: each partition too, where the client names topics.
+fn refuse_all(ctx: &RequestContext, request: &FetchRequest, code: ErrorCode) -> FetchReply {
+    let mut response = FetchResponse { error_code: code.code(), ..FetchResponse::default() };
+    if ctx.version < 13 {
+        for wanted in fetch_sessions::wanted(request) {
+            let mut data = unread(&wanted, code.code());
+            data.aborted_transactions = Some(Vec::new());
+            push(ctx, &mut response, &wanted.key, data);
+        }
+    }
+    FetchReply::from(response)
 }
 
 /// Reads until there is enough, something to tell at once, or no time left.
@@ -86,7 +113,7 @@ async fn read_enough<'a>(
     bounds: &Bounds,
     wanted: &'a [Wanted],
 ) -> Vec<Reading<'a>> {
-    let mut left = bounds.max_bytes;
+    let mut left = bounds.max_bytes.unwrap_or(0);
     let mut first = true;
     let mut readings = Vec::with_capacity(wanted.len());
     for wanted in wanted {
@@ -145,7 +172,7 @@ async fn wait_for_more(
             let Some(reading) = readings.get_mut(ticket) else {
                 continue;
             };
-            let left = bounds.max_bytes.saturating_sub(elsewhere);
+            let left = bounds.max_bytes.unwrap_or(0).saturating_sub(elsewhere);
             reading.outcome = read_one(ctx, reading.wanted, bounds, left, elsewhere == 0);
             if register(reading, &waiter, ticket) {
                 ready.push(ticket);
@@ -182,16 +209,19 @@ fn read_one(
     bounds: &Bounds,
     left: usize,
     at_least_one_batch: bool,
-) -> Result<Found, ErrorCode> {
-    let Key {
-        topic,
-        topic_id,
-        partition,
-    } = &wanted.key;
-    let topic = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)?;
-    let topic_partition = topic.partition(*partition)?;
+) -> Result<Found, Failed> {
+    let Key { topic, topic_id, partition } = &wanted.key;
+    let topic_partition = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)
+        .and_then(|topic| topic.partition(*partition))
+        .map_err(Failed::Unknown)?;
     let partition = ctx.node.replicas.partition(&topic_partition)?;
-    let max_bytes = usize::try_from(wanted.max_bytes).map_err(|_| ErrorCode::InvalidRequest)?;
+    if bounds.is_follower {
+        // One node has no followers: whoever says to be one is not in the replica set.
+        return Err(ErrorCode::NotLeaderOrFollower.into());
+    }
+    let max_bytes = usize::try_from(wanted.max_bytes).ok();
+    let max_bytes = max_bytes.filter(|_| bounds.max_bytes.is_some());
+    let max_bytes = max_bytes.ok_or(ErrorCode::InvalidRequest)?;
     let request = ReadRequest {
         fetch_offset: Offset(wanted.fetch_offset),
         current_leader_epoch: epoch(wanted.current_leader_epoch),
@@ -242,34 +272,29 @@ fn answer(
 fn partition_data(
     ctx: &RequestContext,
     wanted: &Wanted,
-    outcome: Result<Found, ErrorCode>,
+    outcome: Result<Found, Failed>,
     isolation: Isolation,
 ) -> (PartitionData, LogSlice) {
-    // Records are never null: librdkafka stops on a null.
-    let mut data = PartitionData {
-        partition_index: wanted.key.partition,
-        preferred_read_replica: (-1).into(),
-        records: RecordsField::EMPTY,
-        ..PartitionData::default()
-    };
+    let nothing = LogSlice::empty(Offset(wanted.fetch_offset));
     let read = match outcome {
         Ok(found) => found.read,
-        Err(code) => {
-            data.error_code = code.code();
-            (
-                data.high_watermark,
-                data.last_stable_offset,
-                data.log_start_offset,
-            ) = (-1, -1, -1);
+        Err(Failed::Unknown(code)) => {
+            let mut data = unread(wanted, code.code());
+            data.aborted_transactions = Some(Vec::new());
+            return (data, nothing);
+        }
+        Err(Failed::Refused(code)) => {
+            let mut data = unread(wanted, code.code());
             if matches!(
                 code,
                 ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
             ) {
                 data.current_leader = current_leader(ctx, &wanted.key);
             }
-            return (data, LogSlice::empty(Offset(wanted.fetch_offset)));
+            return (data, nothing);
         }
     };
+    let mut data = unread(wanted, 0);
     data.high_watermark = read.high_watermark.0;
     data.last_stable_offset = read.last_stable_offset.0;
     data.log_start_offset = read.log_start_offset.0;
@@ -286,6 +311,22 @@ fn partition_data(
         data.records = RecordsField::External(read.slice.size_in_bytes());
     }
     (data, read.slice)
+}
+
+/// An answer for a partition of which nothing was read.
+fn unread(wanted: &Wanted, error_code: i16) -> PartitionData {
+    PartitionData {
+        partition_index: wanted.key.partition,
+        error_code,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted_transactions: None,
+        preferred_read_replica: (-1).into(),
+        // Never null: librdkafka stops on a null.
+        records: RecordsField::EMPTY,
+        ..PartitionData::default()
+    }
 }
 
 fn aborted(transactions: &[storage::AbortedTransaction]) -> Vec<AbortedTransaction> {

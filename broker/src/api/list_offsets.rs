@@ -17,6 +17,9 @@ use crate::replica::{Isolation, Partition};
 /// A client, neither a follower nor a tool that reads followers.
 const CONSUMER_REPLICA_ID: i32 = -1;
 
+/// Stands where no epoch is known.
+const NO_EPOCH: i32 = -1;
+
 /// What is asked for in place of a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Position {
@@ -78,6 +81,8 @@ pub(super) async fn handle(
         }
         match topics.iter_mut().find(|answer| answer.name == topic.name) {
             Some(answer) => answer.partitions.append(&mut partitions),
+            // Upstream groups its answers by topic: one without partitions leaves no trace.
+            None if partitions.is_empty() => {}
             None => topics.push(
                 ListOffsetsTopicResponse::default()
                     .with_name(topic.name.clone())
@@ -125,7 +130,7 @@ async fn find(
         .replicas
         .partition(&topic.partition(asked.partition_index)?)?;
     let current = asked.current_leader_epoch;
-    partition.check_epoch((current != -1).then_some(LeaderEpoch(current)))?;
+    partition.check_epoch((current != NO_EPOCH).then_some(LeaderEpoch(current)))?;
     let limit = match isolation {
         Some(isolation) => partition.read_limit(isolation),
         None => partition.log().log_end_offset(),

@@ -4,7 +4,6 @@
 //! `UNKNOWN_TOPIC_OR_PARTITION` and has the client ask again.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use metadata::{MetadataImage, PartitionRegistration, TopicImage};
 use protocol::messages::metadata_request::MetadataRequestTopic;
@@ -40,7 +39,7 @@ pub(super) async fn handle(ctx: &RequestContext, request: MetadataRequest) -> Me
         Wanted::Names(names) if may_create => auto_create::missing(ctx, names).await,
         Wanted::Names(_) | Wanted::Ids(_) | Wanted::AllTopics => ctx.image.clone(),
     };
-    let mut topics = describe_topics(ctx, &image, wanted);
+    let mut topics = describe_topics(ctx, &image, wanted, may_create);
     if with_topic_operations && ctx.version >= 8 {
         for topic in &mut topics {
             if topic.error_code != ErrorCode::UnknownTopicId.code() {
@@ -114,10 +113,13 @@ fn brokers(ctx: &RequestContext, image: &MetadataImage) -> Vec<MetadataResponseB
     shown.collect()
 }
 
+/// The topics in upstream's order: of ids the unknown ones first, of names those that were there
+/// before this request, and of those to create the ones that nobody can create.
 fn describe_topics(
     ctx: &RequestContext,
-    image: &Arc<MetadataImage>,
+    image: &MetadataImage,
     wanted: Wanted,
+    may_create: bool,
 ) -> Vec<MetadataResponseTopic> {
     match wanted {
         Wanted::AllTopics => image
@@ -125,7 +127,8 @@ fn describe_topics(
             .iter()
             .map(|topic| found(ctx, image, topic))
             .collect(),
-        Wanted::Ids(ids) => {
+        Wanted::Ids(mut ids) => {
+            ids.sort_by_key(|id| image.topics.by_id(TopicId(*id)).is_some());
             let by_id = ids
                 .into_iter()
                 .map(|id| match image.topics.by_id(TopicId(id)) {
@@ -137,7 +140,14 @@ fn describe_topics(
                 });
             by_id.collect()
         }
-        Wanted::Names(names) => {
+        Wanted::Names(mut names) => {
+            names.sort_by_key(|name| {
+                let is_new = ctx.image.topics.by_name(name).is_none();
+                (
+                    is_new,
+                    may_create && controller::topic_name::validate(name).is_ok(),
+                )
+            });
             let by_name = names
                 .into_iter()
                 .map(|name| match image.topics.by_name(&name) {

@@ -49,6 +49,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod produce_records;
 mod sasl_handshake;
 mod sync_group;
 mod update_features;

@@ -9,6 +9,9 @@ use protocol::{ErrorCode, LeaderEpoch, Offset};
 
 use super::{RequestContext, topics};
 
+/// Stands where no epoch is known.
+const NO_EPOCH: i32 = -1;
+
 pub(super) async fn handle(
     ctx: &RequestContext,
     request: OffsetForLeaderEpochRequest,
@@ -42,11 +45,14 @@ fn end_offset(
         .replicas
         .partition(&topic.partition(asked.partition)?)?;
     let current = asked.current_leader_epoch;
-    partition.check_epoch((current != -1).then_some(LeaderEpoch(current)))?;
-    if asked.leader_epoch < 0 {
-        return Ok(None);
+    partition.check_epoch((current != NO_EPOCH).then_some(LeaderEpoch(current)))?;
+    match asked.leader_epoch {
+        NO_EPOCH => Ok(None),
+        // An epoch before all others ends where the first of them begins.
+        epoch if epoch < 0 => {
+            let first = partition.log().earliest_epoch();
+            Ok(first.map(|(_, start)| (LeaderEpoch(epoch), start)))
+        }
+        epoch => Ok(partition.log().end_offset_for_epoch(LeaderEpoch(epoch))),
     }
-    Ok(partition
-        .log()
-        .end_offset_for_epoch(LeaderEpoch(asked.leader_epoch)))
 }

@@ -1,8 +1,11 @@
 //! Produce: appends batches, and answers when `acks` says so.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use bytes::Bytes;
+use protocol::messages::produce_request::TopicProduceData;
 use protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
     TopicProduceResponse,
@@ -10,16 +13,16 @@ use protocol::messages::produce_response::{
 use protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use protocol::{ErrorCode, Offset, StrBytes};
 use storage::{AppendError, AppendInfo, AppendOrigin};
+use uuid::Uuid;
 
 use super::respond::IntoReply;
-use super::topics::{self, Topic};
-use super::{Refusal, Reply, RequestContext};
+use super::{Refusal, Reply, RequestContext, produce_records as records, topics};
 use crate::replica::Partition;
 
 const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not taken, as the answer tells it.
-struct Refused {
+pub(super) struct Refused {
     code: ErrorCode,
     log_start_offset: Option<Offset>,
     record_errors: Vec<(i32, Option<String>)>,
@@ -38,6 +41,10 @@ impl From<ErrorCode> for Refused {
 }
 
 impl Refused {
+    pub(super) fn with_message(code: ErrorCode, message: String) -> Self {
+        Refused { message: Some(message), ..Refused::from(code) }
+    }
+
     fn by_log(error: AppendError, partition: &Partition) -> Self {
         Refused {
             code: ErrorCode::from(&error),
@@ -51,6 +58,7 @@ impl Refused {
 }
 
 /// A partition's records, appended or refused.
+#[derive(Default)]
 struct Appended {
     response: PartitionProduceResponse,
     /// What acks=all waits for.
@@ -75,87 +83,121 @@ impl IntoReply for ProduceReply {
 
 pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> ProduceReply {
     let acks = request.acks;
-    let mut appended = Vec::with_capacity(request.topic_data.len());
-    for topic in request.topic_data {
-        appended.push(append_topic(ctx, topic, acks, request.transactional_id.is_some()).await);
+    let transactional_id = request.transactional_id.is_some();
+    let mut appends = distinct(request.topic_data);
+    if !transactional_id && appends.iter().any(|append| records::is_transactional(&append.records))
+    {
+        // Upstream asks whether the id may be used, and nobody may use none.
+        let code = ErrorCode::TransactionalIdAuthorizationFailed;
+        appends.iter_mut().for_each(|append| append.appended = refuse(append.index, code.into()));
+        return answer(ctx, acks, appends);
+    }
+    for append in &mut appends {
+        append.appended = match append_partition(ctx, append, acks).await {
+            Ok((partition, info)) => accepted(append.index, partition, &info),
+            Err(refused) => refuse(append.index, refused),
+        };
     }
     if acks == ACKS_ALL {
-        await_commits(&mut appended, request.timeout_ms).await;
+        await_commits(&mut appends, request.timeout_ms).await;
     }
-    let responses = appended.into_iter().map(|(name, topic_id, partitions)| {
-        let partitions = partitions
-            .into_iter()
-            .map(|appended| appended.response)
-            .collect();
-        TopicProduceResponse::default()
-            .with_name(name)
-            .with_topic_id(topic_id)
-            .with_partition_responses(partitions)
-    });
-    let mut response = ProduceResponse::default().with_responses(responses.collect());
+    answer(ctx, acks, appends)
+}
+
+/// One partition of the request.
+struct Append {
+    topic: TopicName,
+    topic_id: Uuid,
+    index: i32,
+    records: Bytes,
+    appended: Appended,
+}
+
+/// The partitions of a request. Of one that is named twice the last counts, as upstream has it.
+fn distinct(topics: Vec<TopicProduceData>) -> Vec<Append> {
+    let mut appends: Vec<Append> = Vec::new();
+    let mut places = HashMap::new();
+    for topic in topics {
+        for data in topic.partition_data {
+            let place = (topic.name.clone(), topic.topic_id, data.index);
+            let append = Append {
+                topic: topic.name.clone(),
+                topic_id: topic.topic_id,
+                index: data.index,
+                records: data.records.unwrap_or_default(),
+                appended: Appended::default(),
+            };
+            match places.entry(place) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(appends.len());
+                    appends.push(append);
+                }
+                Entry::Occupied(occupied) => {
+                    if let Some(earlier) = appends.get_mut(*occupied.get()) {
+                        *earlier = append;
+                    }
+                }
+            }
+        }
+    }
+    appends
+}
+
+async fn append_partition(
+    ctx: &RequestContext,
+    append: &mut Append,
+    acks: i16,
+) -> Result<(Arc<Partition>, AppendInfo), Refused> {
+    if !(-1..=1).contains(&acks) {
+        return Err(ErrorCode::InvalidRequiredAcks.into());
+    }
+    let topic =
+        topics::find(&ctx.image, ctx.version >= 13, &append.topic.0, append.topic_id)?;
+    if topic.is_internal() {
+        // Upstream lets `__admin_client` through (W3); a client's record there breaks groups.
+        return Err(ErrorCode::InvalidTopicException.into());
+    }
+    let topic_partition = topic.partition(append.index)?;
+    records::check(ctx.version, &append.records)?;
+    if records::is_transactional(&append.records) {
+        // Transactions are not finalised (transaction.version 0): nobody has begun one here.
+        return Err(ErrorCode::InvalidTxnState.into());
+    }
+    let partition = ctx.node.replicas.partition(&topic_partition)?;
+    if acks == ACKS_ALL {
+        partition.check_min_in_sync()?;
+    }
+    let now = ctx.node.clock.now();
+    let records = std::mem::take(&mut append.records);
+    match partition.append(records, AppendOrigin::Client, now).await {
+        Ok(info) => Ok((partition, info)),
+        Err(error) => Err(Refused::by_log(error, &partition)),
+    }
+}
+
+fn answer(ctx: &RequestContext, acks: i16, appends: Vec<Append>) -> ProduceReply {
+    let mut response = ProduceResponse::default();
+    for append in appends {
+        let partition = append.appended.response;
+        let same = response
+            .responses
+            .iter_mut()
+            .rfind(|it| it.name == append.topic && it.topic_id == append.topic_id);
+        match same {
+            Some(topic) => topic.partition_responses.push(partition),
+            None => response.responses.push(
+                TopicProduceResponse::default()
+                    .with_name(append.topic)
+                    .with_topic_id(append.topic_id)
+                    .with_partition_responses(vec![partition]),
+            ),
+        }
+    }
     if acks == 0 {
         return ProduceReply::None(first_error(&response));
     }
     add_leaders(ctx, &mut response);
     ProduceReply::Answer(response)
-}
-
-type AppendedTopic = (TopicName, uuid::Uuid, Vec<Appended>);
-
-async fn append_topic(
-    ctx: &RequestContext,
-    topic: TopicProduceData,
-    acks: i16,
-    transactional: bool,
-) -> AppendedTopic {
-    let found = topics::find(&ctx.image, ctx.version >= 13, &topic.name.0, topic.topic_id);
-    let mut partitions = Vec::with_capacity(topic.partition_data.len());
-    for data in topic.partition_data {
-        let index = data.index;
-        let appended = match &found {
-            Ok(found) => append_partition(ctx, found, data, acks, transactional).await,
-            Err(code) => Err(Refused::from(*code)),
-        };
-        partitions.push(match appended {
-            Ok((partition, info)) => accepted(index, partition, &info),
-            Err(error) => Appended {
-                response: refused(index, error),
-                awaited: None,
-            },
-        });
-    }
-    (topic.name, topic.topic_id, partitions)
-}
-
-async fn append_partition(
-    ctx: &RequestContext,
-    topic: &Topic<'_>,
-    data: PartitionProduceData,
-    acks: i16,
-    transactional: bool,
-) -> Result<(Arc<Partition>, AppendInfo), Refused> {
-    if !(-1..=1).contains(&acks) {
-        return Err(ErrorCode::InvalidRequiredAcks.into());
-    }
-    if transactional {
-        // Transactions are not finalised (transaction.version 0): nobody holds one here.
-        return Err(ErrorCode::InvalidTxnState.into());
-    }
-    if topic.is_internal() {
-        // Upstream lets `__admin_client` through (W3); a client's record there breaks groups.
-        return Err(ErrorCode::InvalidTopicException.into());
-    }
-    let topic_partition = topic.partition(data.index)?;
-    let partition = ctx.node.replicas.partition(&topic_partition)?;
-    let records = data.records.unwrap_or_default();
-    if acks == ACKS_ALL {
-        partition.check_min_in_sync()?;
-    }
-    let now = ctx.node.clock.now();
-    match partition.append(records, AppendOrigin::Client, now).await {
-        Ok(info) => Ok((partition, info)),
-        Err(error) => Err(Refused::by_log(error, &partition)),
-    }
 }
 
 fn accepted(index: i32, partition: Arc<Partition>, info: &AppendInfo) -> Appended {
@@ -170,31 +212,28 @@ fn accepted(index: i32, partition: Arc<Partition>, info: &AppendInfo) -> Appende
     }
 }
 
-fn refused(index: i32, error: Refused) -> PartitionProduceResponse {
+fn refuse(index: i32, error: Refused) -> Appended {
     let record_errors = error.record_errors.into_iter().map(|(index, message)| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(index)
             .with_batch_index_error_message(message.map(StrBytes::from_string))
     });
-    PartitionProduceResponse::default()
+    let response = PartitionProduceResponse::default()
         .with_index(index)
         .with_error_code(error.code.code())
         .with_base_offset(-1)
         .with_log_append_time_ms(-1)
         .with_log_start_offset(error.log_start_offset.map_or(-1, |offset| offset.0))
         .with_record_errors(record_errors.collect())
-        .with_error_message(error.message.map(StrBytes::from_string))
+        .with_error_message(error.message.map(StrBytes::from_string));
+    Appended { response, awaited: None }
 }
 
-async fn await_commits(topics: &mut [AppendedTopic], timeout_ms: i32) {
-    for (_, _, partitions) in topics {
-        for appended in partitions {
-            let Some((partition, offset)) = appended.awaited.take() else {
-                continue;
-            };
-            if let Err(code) = partition.committed(offset, timeout_ms).await {
-                appended.response = refused(appended.response.index, code.into());
-            }
+async fn await_commits(appends: &mut [Append], timeout_ms: i32) {
+    for append in appends {
+        let Some((partition, offset)) = append.appended.awaited.take() else { continue };
+        if let Err(code) = partition.committed(offset, timeout_ms).await {
+            append.appended = refuse(append.index, code.into());
         }
     }
 }

@@ -215,7 +215,7 @@ impl Partition {
             log_start_offset: self.log.log_start_offset(),
             diverging_epoch,
         };
-        if let Some(diverging) = self.diverging_epoch(request) {
+        if let Some(diverging) = self.diverging_epoch(request)? {
             return Ok(answer(
                 LogSlice::empty(request.fetch_offset),
                 Some(diverging),
@@ -247,10 +247,16 @@ impl Partition {
     }
 
     /// KIP-595: the reader's last fetched epoch tells whether its log is a prefix of ours.
-    fn diverging_epoch(&self, request: &ReadRequest) -> Option<(LeaderEpoch, Offset)> {
-        let last_fetched = request.last_fetched_epoch?;
-        let (epoch, end) = self.log.end_offset_for_epoch(last_fetched)?;
-        (epoch < last_fetched || end < request.fetch_offset).then_some((epoch, end))
+    fn diverging_epoch(
+        &self,
+        request: &ReadRequest,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+        let Some(last_fetched) = request.last_fetched_epoch else { return Ok(None) };
+        // An epoch from before or after all that is known here tells nothing of the offset.
+        let (epoch, end) =
+            self.log.end_offset_for_epoch(last_fetched).ok_or(ErrorCode::OffsetOutOfRange)?;
+        let diverges = epoch < last_fetched || end < request.fetch_offset;
+        Ok(diverges.then_some((epoch, end)))
     }
 
     /// Ends all waiting here: the topic was deleted or leadership went elsewhere.
