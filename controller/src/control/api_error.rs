@@ -1,5 +1,6 @@
 //! An error code with the message that upstream sends beside it.
 
+use protocol::error_code::error_message;
 use protocol::{ErrorCode, StrBytes};
 
 /// Why one item of a request is refused.
@@ -34,7 +35,7 @@ impl ApiError {
     }
 
     pub(crate) fn wire_message(&self) -> Option<StrBytes> {
-        self.message.clone().map(StrBytes::from_string)
+        self.message.clone().map(error_message)
     }
 }
 
