@@ -22,14 +22,19 @@ pub enum Error {
     ForeignLog { found: String, me: String },
     #[error("the metadata log begins at entry {first}, and no snapshot has what was before it")]
     MissingSnapshot { first: u64 },
+    #[error(
+        "entries {first} to {last} of the metadata log were durable, and are gone: it must not \
+         go on without them"
+    )]
+    LostEntries { first: u64, last: u64 },
     #[error("{0}")]
     File(String),
     #[error("the metadata snapshot cannot be loaded: {0}")]
     Snapshot(String),
     #[error("the consensus has stopped: {0}")]
     Consensus(String),
-    #[error("the controller did not become leader within {millis} ms")]
-    NoLeader { millis: u128 },
+    #[error("the controller did not become leader within {millis} ms: {state}")]
+    NoLeader { millis: u128, state: String },
     #[error("the controller's thread could not be started: {0}")]
     Thread(std::io::Error),
     #[error("the controller has stopped")]
@@ -58,6 +63,7 @@ impl From<&Error> for ErrorCode {
             | Error::LogOutOfStep { .. }
             | Error::ForeignLog { .. }
             | Error::MissingSnapshot { .. }
+            | Error::LostEntries { .. }
             | Error::File(_)
             | Error::Snapshot(_) => ErrorCode::KafkaStorageError,
             Error::Consensus(_) | Error::NoLeader { .. } | Error::Thread(_) | Error::Stopped => {

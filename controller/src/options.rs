@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use storage::Fs;
-use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::control::configs::Loggers;
@@ -12,9 +11,6 @@ use crate::control::configs::Loggers;
 /// How to start a [`crate::Controller`].
 pub struct Options {
     pub settings: Settings,
-    /// The log directory that holds the metadata log. Together with the node id it is the
-    /// identity of this voter: a wiped disk comes back as another one.
-    pub directory_id: Uuid,
     pub clock: Arc<dyn Clock>,
     /// The door to the vote and snapshot files.
     pub fs: Arc<dyn Fs>,

@@ -50,13 +50,6 @@ pub const SUPPORTED: &[SupportedFeature] = &[
     not_served("transaction.version"),
 ];
 
-/// The levels of `metadata.version` in upstream's words, from level 7 on.
-const METADATA_VERSION_NAMES: &[&str] = &[
-    "3.3-IV3", "3.4-IV0", "3.5-IV0", "3.5-IV1", "3.5-IV2", "3.6-IV0", "3.6-IV1", "3.6-IV2",
-    "3.7-IV0", "3.7-IV1", "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0",
-    "4.0-IV1", "4.0-IV2", "4.0-IV3", "4.1-IV0", "4.1-IV1", "4.2-IV0", "4.2-IV1", "4.3-IV0",
-];
-
 /// What a new cluster's log begins with.
 pub(crate) fn bootstrap_records() -> Vec<MetadataRecord> {
     SUPPORTED
@@ -121,7 +114,7 @@ pub(crate) fn update_features(
             .map(|update| {
                 UpdatableFeatureResult::default()
                     .with_feature(update.feature.clone())
-                    .with_error_message(None)
+                    .with_error_message(Some("NONE".into()))
             })
             .collect();
     }
@@ -186,6 +179,9 @@ fn update_feature(
     if level > current && upgrade_type != UpgradeType::Upgrade {
         return Err(invalid("Can't downgrade to a newer version.".into()));
     }
+    if !SUPPORTED.iter().any(|feature| feature.name == name) {
+        return Err(invalid(format!("Feature {name} not found.")));
+    }
     if name == METADATA_VERSION && level < current {
         return Err(metadata_downgrade(level, current, upgrade_type));
     }
@@ -207,19 +203,7 @@ fn metadata_downgrade(level: i16, current: i16, upgrade_type: UpgradeType) -> St
              information."
         }
     };
-    let name = |level: i16| {
-        let index = usize::try_from(level - 7).unwrap_or(usize::MAX);
-        METADATA_VERSION_NAMES
-            .get(index)
-            .copied()
-            .unwrap_or("unknown")
-    };
-    format!(
-        "Invalid metadata.version {level}. Unsupported metadata.version downgrade from {} to {}. \
-         {reason}",
-        name(current),
-        name(level)
-    )
+    format!("Unsupported metadata.version downgrade from {current} to {level}. {reason}")
 }
 
 fn reason_not_supported(

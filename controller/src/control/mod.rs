@@ -16,7 +16,7 @@ pub(crate) mod topics;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-use metadata::MetadataRecord;
+use metadata::{MetadataImage, MetadataRecord};
 use protocol::TopicId;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -39,12 +39,13 @@ pub(crate) struct Environment<'a> {
 impl Environment<'_> {
     /// A new topic id. As upstream, none that begins with a dash (it would read as an option of a
     /// command line), and none of the reserved ones.
-    pub(crate) fn new_topic_id(&mut self) -> TopicId {
+    pub(crate) fn new_topic_id(&mut self, image: &MetadataImage) -> TopicId {
         const DASH: u8 = 62;
         loop {
             let id = uuid::Builder::from_random_bytes(self.rng.random()).into_uuid();
             let reserved = id.as_u128() <= 100;
-            if !reserved && id.as_bytes().first().is_none_or(|byte| byte >> 2 != DASH) {
+            let dashed = id.as_bytes().first().is_some_and(|byte| byte >> 2 == DASH);
+            if !reserved && !dashed && image.topics.by_id(TopicId(id)).is_none() {
                 return TopicId(id);
             }
         }

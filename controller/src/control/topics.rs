@@ -137,7 +137,7 @@ fn create_topic(
     let resource = ConfigResource::Topic(topic.name.as_str().into());
     configs::validate(&resource, &overrides, image, env.settings)?;
     let partitions = new_partitions(topic, image, env)?;
-    let topic_id = env.new_topic_id();
+    let topic_id = env.new_topic_id(image);
     let mut records = vec![MetadataRecord::Topic {
         name: topic.name.as_str().into(),
         topic_id,

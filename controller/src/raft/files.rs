@@ -12,7 +12,8 @@ use super::types::{Fields, FormatError};
 
 const MAGIC: [u8; 8] = *b"KLAMMCTL";
 const HEADER_SIZE: usize = MAGIC.len() + 1 + 4 + 8;
-const PART_SUFFIX: &str = ".part";
+/// Storage removes files of this name from a folder it opens.
+const PART_SUFFIX: &str = ".tmp";
 
 /// Why a file cannot be read.
 #[derive(Debug, Error)]

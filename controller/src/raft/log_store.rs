@@ -139,6 +139,7 @@ impl LogStore {
         me: ReplicaKey,
         snapshot: Option<LogId>,
     ) -> Result<LogStore, Error> {
+        give_up_lost(&log, snapshot)?;
         let state = recover(&log, &files, me, snapshot)?;
         state.write(&files)?;
         let first = state.purged.map_or(0, |purged| purged.index + 1);
@@ -170,6 +171,24 @@ fn index_of(offset: Offset) -> u64 {
 
 fn offset_of(index: u64) -> Offset {
     Offset(i64::try_from(index).unwrap_or(i64::MAX))
+}
+
+/// Entries that were durable and are gone are no torn tail: somebody was told that they hold. They
+/// do no harm where the snapshot has them.
+fn give_up_lost(log: &Log, snapshot: Option<LogId>) -> Result<(), Error> {
+    let Some((first, behind)) = log.lost_range() else {
+        return Ok(());
+    };
+    let covered = snapshot.map_or(0, |snapshot| snapshot.index + 1);
+    if index_of(behind) > covered {
+        let last = index_of(behind).saturating_sub(1);
+        return Err(Error::LostEntries {
+            first: index_of(first),
+            last,
+        });
+    }
+    tracing::warn!(%first, "the metadata log lost entries that its snapshot has");
+    Ok(log.truncate_fully_and_start_at(offset_of(covered))?)
 }
 
 /// The state as the file has it, made whole from the log and the snapshot where the file is gone.
@@ -215,7 +234,8 @@ fn recover(
         return Err(Error::MissingSnapshot { first: cut });
     }
     // The purge point must be an entry whose term we know, and the log must reach it.
-    if state.purged.is_none_or(|purged| purged.index + 1 < start) && start > 0 || end < covered {
+    let unknown = state.purged.is_none_or(|purged| purged.index + 1 < start);
+    if (unknown && start > 0) || end < covered {
         state.purged = snapshot;
     }
     Ok(state)
@@ -226,6 +246,8 @@ fn start_log_at(log: &Log, first: u64) -> Result<(), Error> {
     if index_of(log.log_end_offset()) < first {
         log.truncate_fully_and_start_at(offset_of(first))?;
     } else if index_of(log.log_start_offset()) < first {
+        // What a snapshot has was agreed on; a log is only cut below its high watermark.
+        log.set_high_watermark(offset_of(first));
         log.advance_log_start(offset_of(first))?;
     }
     Ok(())
@@ -245,6 +267,12 @@ fn last_entry(log: &Log) -> Result<Option<LogId>, Error> {
             term_of(header.partition_leader_epoch),
             index_of(header.last_offset()),
         ));
+    }
+    if last.is_none_or(|last| last.index + 1 != index_of(end)) {
+        return Err(Error::LogOutOfStep {
+            index: index_of(end) - 1,
+            offset: end.0,
+        });
     }
     Ok(last)
 }

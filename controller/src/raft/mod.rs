@@ -58,7 +58,6 @@ pub(crate) struct Consensus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Voter {
     pub(crate) id: i32,
-    pub(crate) directory_id: Uuid,
     /// The first offset it does not have.
     pub(crate) log_end_offset: u64,
     pub(crate) is_me: bool,
@@ -83,7 +82,7 @@ impl Consensus {
     ) -> Result<Consensus, Error> {
         let me = ReplicaKey {
             id: options.settings.node_id,
-            directory_id: options.directory_id,
+            directory_id: log_dir.directory_id(),
         };
         let log = open_log(log_dir)?;
         let folder = log_dir.path().join(log.topic_partition().to_string());
@@ -141,6 +140,7 @@ impl Consensus {
             .await
             .map_err(|_| Error::NoLeader {
                 millis: LEAD_DEADLINE.as_millis(),
+                state: self.raft.metrics().borrow().to_string(),
             })??;
         self.published.go_live();
         Ok(())
@@ -193,7 +193,6 @@ impl Consensus {
             let is_me = voter == self.me;
             Voter {
                 id: voter.id,
-                directory_id: voter.directory_id,
                 log_end_offset: if is_me {
                     self.store.end_index()
                 } else {
@@ -245,4 +244,19 @@ fn stopped(error: impl std::fmt::Display) -> Error {
 
 fn write_failed(error: RaftError<ReplicaKey, ClientWriteError<ReplicaKey, EmptyNode>>) -> Error {
     Error::Consensus(error.to_string())
+}
+
+#[cfg(test)]
+impl Consensus {
+    /// Waits until a snapshot has let some of the log go.
+    pub(crate) async fn wait_until_purged(&self, deadline: Duration) -> Result<(), Error> {
+        let purged =
+            |metrics: &openraft::RaftMetrics<ReplicaKey, EmptyNode>| metrics.purged.is_some();
+        let waited = self
+            .raft
+            .wait(Some(deadline))
+            .metrics(purged, "purged")
+            .await;
+        waited.map(drop).map_err(stopped)
+    }
 }

@@ -194,7 +194,7 @@ mod tests {
         let (_folder, files) = files();
         state(3).save(&files).unwrap();
         std::fs::write(
-            files.path(&format!("{}.part", state(9).file_name())),
+            files.path(&format!("{}.tmp", state(9).file_name())),
             b"torn",
         )
         .unwrap();

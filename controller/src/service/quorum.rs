@@ -14,7 +14,7 @@ pub(super) fn describe_quorum(
     quorum: &Quorum,
     now: Timestamp,
 ) -> DescribeQuorumResponse {
-    let response = DescribeQuorumResponse::default().with_error_message(None);
+    let response = DescribeQuorumResponse::default();
     let [topic] = request.topics.as_slice() else {
         return response.with_topics(request.topics.iter().map(unknown).collect());
     };
@@ -42,7 +42,6 @@ fn partition(quorum: &Quorum, now: Timestamp) -> PartitionData {
         .map(|voter| replica_state(voter, now))
         .collect();
     PartitionData::default()
-        .with_error_message(None)
         .with_leader_id(BrokerId(quorum.leader.unwrap_or(-1)))
         .with_leader_epoch(i32::try_from(quorum.term).unwrap_or(i32::MAX))
         .with_high_watermark(offset(quorum.high_watermark))
@@ -50,11 +49,11 @@ fn partition(quorum: &Quorum, now: Timestamp) -> PartitionData {
 }
 
 /// The leader is always caught up with itself; of others we know what they have acknowledged.
+/// Directory ids are told from kraft.version 1 on, which is not served.
 fn replica_state(voter: &Voter, now: Timestamp) -> ReplicaState {
     let time = if voter.is_me { now.0 } else { -1 };
     ReplicaState::default()
         .with_replica_id(BrokerId(voter.id))
-        .with_replica_directory_id(voter.directory_id)
         .with_log_end_offset(offset(voter.log_end_offset))
         .with_last_fetch_timestamp(time)
         .with_last_caught_up_timestamp(time)
@@ -84,7 +83,6 @@ fn unknown(topic: &AskedTopic) -> TopicData {
 #[cfg(test)]
 mod tests {
     use protocol::messages::describe_quorum_request;
-    use uuid::Uuid;
 
     use super::*;
     use crate::control::topics::topic_name_of;
@@ -107,7 +105,6 @@ mod tests {
             high_watermark: 9,
             voters: vec![Voter {
                 id: 1,
-                directory_id: Uuid::from_u128(5),
                 log_end_offset: 10,
                 is_me: true,
             }],
@@ -118,7 +115,7 @@ mod tests {
     fn the_metadata_log_is_described() {
         let asked = request(CLUSTER_METADATA_TOPIC, &[0]);
         let response = describe_quorum(&asked, &quorum(), Timestamp(77));
-        assert_eq!((response.error_code, response.error_message), (0, None));
+        assert_eq!(response.error_code, 0);
         let partition = &response.topics[0].partitions[0];
         assert_eq!(
             (partition.error_code, partition.leader_id),
@@ -130,7 +127,7 @@ mod tests {
             (voter.log_end_offset, voter.last_caught_up_timestamp),
             (10, 77)
         );
-        assert_eq!(voter.replica_directory_id, Uuid::from_u128(5));
+        assert!(voter.replica_directory_id.is_nil());
         assert!(partition.observers.is_empty());
         assert_eq!(response.nodes[0].node_id, BrokerId(1));
         assert!(response.nodes[0].listeners.is_empty());

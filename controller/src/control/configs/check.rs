@@ -180,10 +180,9 @@ fn alter_loggers(
     let node_id = settings.node_id;
     match resource.resource_name.parse::<i32>() {
         Ok(id) if id == node_id => {}
-        // Upstream names the id it expected twice.
-        Ok(_) => {
+        Ok(id) => {
             return Err(invalid(format!(
-                "Unexpected node id. Expected {node_id}, but received {node_id}"
+                "Unexpected node id. Expected {node_id}, but received {id}"
             )));
         }
         Err(_) => {
