@@ -35,6 +35,8 @@ pub enum ProtocolError {
     NegativeLength { field: &'static str },
     #[error("{field} is null")]
     Null { field: &'static str },
+    #[error("{field} is a text of {length} bytes")]
+    TextTooLong { field: &'static str, length: u32 },
     #[error("{field} is not UTF-8")]
     NotUtf8 { field: &'static str },
     #[error("a number in {field} takes too many bytes")]
@@ -63,6 +65,7 @@ impl From<&ProtocolError> for ErrorCode {
             | ProtocolError::Length { .. }
             | ProtocolError::NegativeLength { .. }
             | ProtocolError::Null { .. }
+            | ProtocolError::TextTooLong { .. }
             | ProtocolError::NotUtf8 { .. }
             | ProtocolError::NumberTooLong { .. }
             | ProtocolError::TooLarge { .. }

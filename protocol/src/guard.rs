@@ -5,10 +5,12 @@
 //!
 //! Invariant: a body that passes holds every element its counts claim, is well-formed in every
 //! length, null and string, and decodes into no more memory than
-//! `DECODED_SIZE_BASE + DECODED_SIZE_PER_BYTE` times its size. The walk allocates nothing.
+//! `DECODED_SIZE_BASE + DECODED_SIZE_PER_BYTE` times its size. A walk that finds it so allocates nothing.
 //!
 //! As upstream reads them: bytes behind the body are ignored; tagged fields may come in any order
 //! and more than once; the size of a known tagged field is not compared with what it holds.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::Request as RequestMessage;
@@ -16,6 +18,7 @@ use kafka_protocol::protocol::Request as RequestMessage;
 use crate::error::ProtocolError;
 use crate::schema::{self, Field, Kind};
 use crate::varint::{ByteSource, read_unsigned};
+use crate::wire::Writer;
 
 /// What any request may take in memory when it is decoded, however few its bytes.
 pub const DECODED_SIZE_BASE: usize = 1024 * 1024;
@@ -29,45 +32,110 @@ const FIRST_UNKNOWN_TAG_SIZE: usize = 512;
 const UNKNOWN_TAG_SIZE: usize = 96;
 
 const TAGGED_FIELDS: &str = "tagged fields";
+/// No text is longer, also where its length would have room.
+const TEXT_SIZE_MAX: u32 = i16::MAX as u32;
 
 /// Checks the body of a request, so that decoding it is safe.
 pub fn check_request(api_key: i16, version: i16, body: &[u8]) -> Result<(), ProtocolError> {
+    walk(api_key, version, body, Strictness::Decodable).map(|_| ())
+}
+
+/// Checks the body of a request and gives it back so that decoding it is safe.
+///
+/// What upstream takes and kafka-protocol does not is written as kafka-protocol takes it: text that
+/// is not UTF-8 with the replacement character, as Java reads it; any negative length of what may
+/// be null as null; any presence byte that is not negative as present.
+pub fn admit_request(api_key: i16, version: i16, body: Bytes) -> Result<Bytes, ProtocolError> {
+    let Err(refused) = check_request(api_key, version, &body) else {
+        return Ok(body);
+    };
+    let edits = walk(api_key, version, &body, Strictness::Upstream)?;
+    let edited = Bytes::from(apply(&body, edits)?);
+    match check_request(api_key, version, &edited) {
+        Ok(()) => Ok(edited),
+        Err(_) => Err(refused),
+    }
+}
+
+/// Checks and decodes the body of a request.
+pub fn decode_request<R: RequestMessage>(version: i16, body: Bytes) -> Result<R, ProtocolError> {
+    let mut body = admit_request(R::KEY, version, body)?;
+    R::decode(&mut body, version).map_err(|error| ProtocolError::Undecodable(error.to_string()))
+}
+
+/// What the walk lets pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strictness {
+    /// What kafka-protocol decodes.
+    Decodable,
+    /// What upstream reads, with an edit wherever kafka-protocol would not.
+    Upstream,
+}
+
+/// Bytes to write in place of others.
+struct Edit {
+    range: Range<usize>,
+    bytes: Vec<u8>,
+}
+
+fn walk(
+    api_key: i16,
+    version: i16,
+    body: &[u8],
+    strictness: Strictness,
+) -> Result<Vec<Edit>, ProtocolError> {
     let request = schema::request(api_key).ok_or(ProtocolError::UnknownApiKey(api_key))?;
     if !request.has_version(version) {
+        let api_version = version;
         return Err(ProtocolError::UnsupportedVersion {
             api_key,
-            api_version: version,
+            api_version,
         });
     }
     let decoded_size_max = DECODED_SIZE_BASE + DECODED_SIZE_PER_BYTE * body.len();
     let mut walk = Walk {
         rest: body,
+        size: body.len(),
         field: request.name,
         version,
         flexible: request.is_flexible(version),
         decoded_size_left: decoded_size_max,
         decoded_size_max,
+        strictness,
+        edits: Vec::new(),
     };
-    walk.fields(request.fields)
+    walk.fields(request.fields)?;
+    Ok(walk.edits)
 }
 
-/// Checks and decodes the body of a request.
-pub fn decode_request<R: RequestMessage>(
-    version: i16,
-    mut body: Bytes,
-) -> Result<R, ProtocolError> {
-    check_request(R::KEY, version, &body)?;
-    R::decode(&mut body, version).map_err(|error| ProtocolError::Undecodable(error.to_string()))
+/// The body with the edits made, which stand in its order.
+fn apply(body: &[u8], edits: Vec<Edit>) -> Result<Vec<u8>, ProtocolError> {
+    let cut_off = ProtocolError::CutOff {
+        field: TAGGED_FIELDS,
+    };
+    let mut edited = Vec::with_capacity(body.len());
+    let mut taken = 0;
+    for Edit { range, bytes } in edits {
+        edited.extend_from_slice(body.get(taken..range.start).ok_or(cut_off.clone())?);
+        edited.extend_from_slice(&bytes);
+        taken = range.end;
+    }
+    edited.extend_from_slice(body.get(taken..).ok_or(cut_off)?);
+    Ok(edited)
 }
 
 struct Walk<'a> {
     rest: &'a [u8],
+    /// Of the whole body.
+    size: usize,
     /// What is being read, for the error.
     field: &'static str,
     version: i16,
     flexible: bool,
     decoded_size_left: usize,
     decoded_size_max: usize,
+    strictness: Strictness,
+    edits: Vec<Edit>,
 }
 
 /// A length or count as it stands on the wire.
@@ -129,11 +197,14 @@ impl Walk<'_> {
         if let Kind::Struct(inner) = field.kind
             && nullable
         {
+            let start = self.position();
             return match self.next_byte()? as i8 {
                 i8::MIN..=-1 => Ok(()),
                 1 => self.fields(inner.fields),
-                // No client writes these; upstream reads a struct then, kafka-protocol none.
-                0 | 2..=i8::MAX => Err(ProtocolError::Null { field: field.name }),
+                0 | 2..=i8::MAX => {
+                    self.edit(start, &[1], ProtocolError::Null { field: field.name })?;
+                    self.fields(inner.fields)
+                }
             };
         }
         self.kind(field.kind, nullable)
@@ -167,24 +238,61 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, nullable: bool) -> Result<(), ProtocolError> {
+        let (start, field) = (self.position(), self.field);
         let length = if self.flexible {
             self.compact_length()?
         } else {
             let length = i16::from_be_bytes(self.chunk::<2>()?);
-            self.signed(i32::from(length))?
+            self.signed(start, i32::from(length))?
         };
         let Length::Of(length) = length else {
             return self.null(nullable);
         };
+        if length > TEXT_SIZE_MAX {
+            return Err(ProtocolError::TextTooLong { field, length });
+        }
         let before = self.rest;
         self.skip(length)?;
-        let text = before
-            .split_at_checked(length as usize)
-            .map(|(text, _)| text);
-        match text.map(std::str::from_utf8) {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(_)) | None => Err(ProtocolError::NotUtf8 { field: self.field }),
+        let text = before.get(..length as usize).unwrap_or_default();
+        match std::str::from_utf8(text) {
+            Ok(_) => Ok(()),
+            Err(_) => self.replace_text(start, text),
         }
+    }
+
+    fn replace_text(&mut self, start: usize, text: &[u8]) -> Result<(), ProtocolError> {
+        let error = ProtocolError::NotUtf8 { field: self.field };
+        if self.strictness == Strictness::Decodable {
+            return Err(error);
+        }
+        let replaced = String::from_utf8_lossy(text);
+        let mut bytes = Vec::with_capacity(replaced.len() + 5);
+        let written = bytes.put_string(self.flexible, self.field, Some(&replaced));
+        written.map_err(|_| error.clone())?;
+        self.edit(start, &bytes, error)
+    }
+
+    /// Notes that the bytes since `start` are to be written otherwise, unless that is an error.
+    fn edit(
+        &mut self,
+        start: usize,
+        bytes: &[u8],
+        error: ProtocolError,
+    ) -> Result<(), ProtocolError> {
+        match self.strictness {
+            Strictness::Decodable => Err(error),
+            Strictness::Upstream => {
+                self.edits.push(Edit {
+                    range: start..self.position(),
+                    bytes: bytes.to_vec(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn position(&self) -> usize {
+        self.size - self.rest.len()
     }
 
     fn array(&mut self, element: &'static Kind, nullable: bool) -> Result<(), ProtocolError> {
@@ -216,8 +324,9 @@ impl Walk<'_> {
         if self.flexible {
             return self.compact_length();
         }
+        let start = self.position();
         let length = i32::from_be_bytes(self.chunk::<4>()?);
-        self.signed(length)
+        self.signed(start, length)
     }
 
     fn compact_length(&mut self) -> Result<Length, ProtocolError> {
@@ -227,11 +336,19 @@ impl Walk<'_> {
         })
     }
 
-    fn signed(&self, length: i32) -> Result<Length, ProtocolError> {
+    fn signed(&mut self, start: usize, length: i32) -> Result<Length, ProtocolError> {
         match u32::try_from(length) {
             Ok(length) => Ok(Length::Of(length)),
             Err(_) if length == -1 => Ok(Length::Null),
-            Err(_) => Err(ProtocolError::NegativeLength { field: self.field }),
+            Err(_) => {
+                let (null, _) = [0xff; 4].split_at(self.position() - start);
+                self.edit(
+                    start,
+                    null,
+                    ProtocolError::NegativeLength { field: self.field },
+                )?;
+                Ok(Length::Null)
+            }
         }
     }
 

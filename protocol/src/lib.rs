@@ -31,7 +31,7 @@ pub use batch::{
 pub use error::ProtocolError;
 pub use error_code::{ErrorCode, code_of};
 pub use frame::FrameCodec;
-pub use guard::{check_request, decode_request};
+pub use guard::{admit_request, check_request, decode_request};
 pub use header::{
     RequestFrame, decode_request_header, peek_key_and_version, response_header_version,
 };

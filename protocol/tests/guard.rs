@@ -5,7 +5,7 @@ mod support;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
 use protocol::messages::*;
-use protocol::{ProtocolError, StrBytes, check_request, schema};
+use protocol::{ProtocolError, StrBytes, admit_request, check_request, schema};
 use support::Random;
 use support::requests::{codecs, random_body};
 
@@ -297,4 +297,85 @@ fn keys_and_versions_that_do_not_exist_are_refused() {
     };
     assert_eq!(check_request(3, 14, &[]), Err(unsupported(14)));
     assert_eq!(check_request(3, -1, &[]), Err(unsupported(-1)));
+}
+
+fn admit(api_key: ApiKey, version: i16, body: &'static [u8]) -> Result<Bytes, ProtocolError> {
+    admit_request(api_key as i16, version, Bytes::from_static(body))
+}
+
+/// Seen by sending each of these to 4.3.1.
+#[test]
+fn what_upstream_reads_is_admitted_in_a_form_that_can_be_decoded() {
+    let unchanged = Bytes::from_static(&[0, 0, 0, 1, 0, 1, b'a']);
+    assert_eq!(
+        admit(ApiKey::Metadata, 1, &[0, 0, 0, 1, 0, 1, b'a']),
+        Ok(unchanged)
+    );
+    // A topic name that is not UTF-8, and one behind it that is.
+    let body = &[0, 0, 0, 2, 0, 3, b'a', 0xff, b'z', 0, 1, b'b', 1];
+    let admitted = admit(ApiKey::Metadata, 4, body).unwrap();
+    let expected = [
+        &[0, 0, 0, 2, 0, 5, b'a'][..],
+        "\u{fffd}".as_bytes(),
+        b"z\0\x01b\x01",
+    ]
+    .concat();
+    assert_eq!(admitted, expected);
+    // The same with compact lengths.
+    let admitted = admit(ApiKey::Metadata, 9, &[2, 2, 0xff, 0, 1, 0, 0, 0]).unwrap();
+    assert_eq!(
+        admitted,
+        [&[2, 4][..], "\u{fffd}".as_bytes(), &[0, 1, 0, 0, 0]].concat()
+    );
+    // A count of -2 where null is allowed.
+    let admitted = admit(ApiKey::Metadata, 1, &[0xff, 0xff, 0xff, 0xfe]);
+    assert_eq!(admitted, Ok(Bytes::from_static(&[0xff; 4])));
+    // A cursor announced by 2 instead of 1.
+    let cursor = |present| vec![1, 0, 0, 0, 10, present, 2, b'a', 0, 0, 0, 0, 0, 0];
+    let body = Bytes::from(cursor(2));
+    let admitted = admit_request(ApiKey::DescribeTopicPartitions as i16, 0, body);
+    assert_eq!(admitted, Ok(Bytes::from(cursor(1))));
+}
+
+#[test]
+fn what_upstream_refuses_is_not_admitted() {
+    let null = Err(ProtocolError::Null { field: "Name" });
+    assert_eq!(admit(ApiKey::Metadata, 1, &[0, 0, 0, 1, 0xff, 0xff]), null);
+    let negative = Err(ProtocolError::Null { field: "Topics" });
+    assert_eq!(
+        admit(ApiKey::Metadata, 0, &[0xff, 0xff, 0xff, 0xfe]),
+        negative
+    );
+    let count = admit(ApiKey::Metadata, 0, &[0x7f, 0xff, 0xff, 0xff]);
+    assert!(matches!(count, Err(ProtocolError::Count { .. })));
+    // Topic names of 32767 and 32768 bytes.
+    for (length, prefix) in [(0x7fff, [0x80, 0x80, 0x02]), (0x8000, [0x81, 0x80, 0x02])] {
+        let mut body = vec![2];
+        body.extend(prefix);
+        body.extend(std::iter::repeat_n(b'a', length));
+        body.extend([0, 0, 0, 0, 0]);
+        let result = admit_request(ApiKey::Metadata as i16, 9, Bytes::from(body));
+        assert_eq!(result.is_ok(), length == 0x7fff, "{result:?}");
+    }
+}
+
+#[test]
+fn what_is_admitted_is_decodable() {
+    let mut random = Random(5);
+    let mut edited = 0;
+    for codec in codecs() {
+        for version in codec.versions.clone() {
+            for _ in 0..300 {
+                let mut body = random_body(&mut random, codec.api_key, version);
+                support::requests::mutate(&mut random, &mut body);
+                let body = Bytes::from(body);
+                let Ok(admitted) = admit_request(codec.api_key, version, body.clone()) else {
+                    continue;
+                };
+                assert_eq!(check_request(codec.api_key, version, &admitted), Ok(()));
+                edited += usize::from(admitted != body);
+            }
+        }
+    }
+    assert!(edited > 100, "{edited}");
 }
