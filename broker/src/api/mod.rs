@@ -119,7 +119,7 @@ pub(crate) async fn dispatch(
         body,
         ..
     } = decode_request_header(frame).map_err(|error| malformed(error.to_string()))?;
-    protocol::guard::check_request(key, version, &body)
+    let body = protocol::admit_request(key, version, body)
         .map_err(|error| malformed(error.to_string()))?;
     let context = RequestContext::new(node, peer, api, version, correlation_id, client_id);
     (api.handle)(context, body).await
