@@ -3,11 +3,13 @@
 //! Invariant: one process at a time; a folder is a log of the topic whose id lies in it; what the
 //! checkpoint files say of a name is said of the topic that has it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use protocol::{TopicId, TopicPartition};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -26,6 +28,8 @@ use crate::shared::{CheckpointFile, Checkpoints, Shared};
 
 /// Segment files that are held open at once, by default.
 const OPEN_FILES_MAX: usize = 4096;
+/// Threads that close logs.
+const CLOSING_THREADS: usize = 8;
 /// Upstream bounds the name of a folder that waits for its removal.
 const FOLDER_NAME_MAX: usize = 255;
 
@@ -70,8 +74,24 @@ pub struct LogDir {
     was_closed_cleanly: bool,
     found: Vec<FoundLog>,
     logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
+    /// Logs that some thread is opening; the others wait for it.
+    opening: Mutex<BTreeSet<TopicPartition>>,
+    opened: Condvar,
     /// Held as long as the directory is.
     _lock: Box<dyn Send + Sync>,
+}
+
+/// The right to open a log.
+struct OpeningTurn<'a> {
+    dir: &'a LogDir,
+    topic_partition: TopicPartition,
+}
+
+impl Drop for OpeningTurn<'_> {
+    fn drop(&mut self) {
+        self.dir.opening.lock().remove(&self.topic_partition);
+        self.dir.opened.notify_all();
+    }
 }
 
 impl LogDir {
@@ -114,6 +134,8 @@ impl LogDir {
             was_closed_cleanly,
             found,
             logs: Mutex::new(BTreeMap::new()),
+            opening: Mutex::new(BTreeSet::new()),
+            opened: Condvar::new(),
             _lock: lock,
         };
         dir.purge_deleted(&names);
@@ -156,6 +178,7 @@ impl LogDir {
         topic_id: TopicId,
         config: LogConfig,
     ) -> Result<Arc<Log>, Error> {
+        let _turn = self.turn_to_open(topic_partition);
         if let Some(log) = self.log(topic_partition) {
             check_topic_id(topic_partition, topic_id, log.topic_id())?;
             return Ok(log);
@@ -182,9 +205,22 @@ impl LogDir {
             is_new,
         };
         let log = Arc::new(request.open()?);
-        let mut logs = self.logs.lock();
-        let log = logs.entry(topic_partition.clone()).or_insert(log);
-        Ok(Arc::clone(log))
+        self.logs
+            .lock()
+            .insert(topic_partition.clone(), Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// Waits until no other thread opens this log.
+    fn turn_to_open(&self, topic_partition: &TopicPartition) -> OpeningTurn<'_> {
+        let mut opening = self.opening.lock();
+        while !opening.insert(topic_partition.clone()) {
+            self.opened.wait(&mut opening);
+        }
+        OpeningTurn {
+            dir: self,
+            topic_partition: topic_partition.clone(),
+        }
     }
 
     fn make_folder(
@@ -229,12 +265,32 @@ impl LogDir {
         log.close_for_deletion();
         let topic_partition = log.topic_partition();
         self.logs.lock().remove(topic_partition);
-        let from = log.folder();
+        self.remove_folder(topic_partition, Some(log))
+    }
+
+    /// Removes a log that was found and that nobody has opened, without looking into it.
+    pub fn delete_found(&self, topic_partition: &TopicPartition) -> Result<(), Error> {
+        let _turn = self.turn_to_open(topic_partition);
+        if let Some(log) = self.log(topic_partition) {
+            return self.delete(&log);
+        }
+        self.remove_folder(topic_partition, None)
+    }
+
+    /// Renames a log's folder first, so that no half of it is found after a crash.
+    fn remove_folder(
+        &self,
+        topic_partition: &TopicPartition,
+        log: Option<&Log>,
+    ) -> Result<(), Error> {
+        let from = self.shared.path.join(topic_partition.to_string());
         let to = self.shared.path.join(deleted_name(topic_partition));
         let fs = &*self.shared.fs;
         fs.rename(&from, &to)
             .map_err(|error| Error::io("rename", &from, error))?;
-        log.folder_renamed(to.clone());
+        if let Some(log) = log {
+            log.folder_renamed(to.clone());
+        }
         self.shared.forget_checkpoints(topic_partition)?;
         fs.remove_dir_all(&to)
             .map_err(|error| Error::io("remove", &to, error))?;
@@ -242,12 +298,29 @@ impl LogDir {
         Ok(())
     }
 
+    /// Goes on with deletions that a crash cut short, on a thread of its own: they take their time.
     fn purge_deleted(&self, names: &[String]) {
-        let deleted = names.iter().filter(|name| name.ends_with("-delete"));
-        for name in deleted {
-            if let Err(error) = self.shared.fs.remove_dir_all(&self.shared.path.join(name)) {
-                warn!(name, %error, "a deleted log stays");
+        let deleted: Vec<PathBuf> = names
+            .iter()
+            .filter(|name| name.ends_with("-delete"))
+            .map(|name| self.shared.path.join(name))
+            .collect();
+        if deleted.is_empty() {
+            return;
+        }
+        let fs = Arc::clone(&self.shared.fs);
+        let purge = move || {
+            for path in deleted {
+                if let Err(error) = fs.remove_dir_all(&path) {
+                    warn!(path = %path.display(), %error, "a deleted log stays");
+                }
             }
+        };
+        if let Err(error) = std::thread::Builder::new()
+            .name("log-purge".into())
+            .spawn(purge)
+        {
+            warn!(%error, "deleted logs stay until the next start");
         }
     }
 
@@ -292,13 +365,7 @@ impl LogDir {
     /// Closes all logs, and leaves the mark of a clean stop.
     pub fn close(&self) -> Result<(), Error> {
         let logs: Vec<Arc<Log>> = self.logs.lock().values().map(Arc::clone).collect();
-        let mut result = Ok(());
-        for log in &logs {
-            if let Err(error) = log.close() {
-                warn!(log = %log.topic_partition(), %error, "not closed cleanly");
-                result = Err(error);
-            }
-        }
+        let result = close_all(&logs);
         self.write_checkpoints(&logs)?;
         if let Err(error) = self.shared.kv().flush() {
             warn!(%error, "the view is not flushed: the next start reads more");
@@ -331,6 +398,36 @@ impl LogDir {
     pub fn kv(&self) -> &Kv {
         self.shared.kv()
     }
+}
+
+/// Closes logs on a few threads, since each waits for its sync.
+fn close_all(logs: &[Arc<Log>]) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let close_some = || {
+        let mut result = Ok(());
+        while let Some(log) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = log.close() {
+                warn!(log = %log.topic_partition(), %error, "not closed cleanly");
+                result = Err(error);
+            }
+        }
+        result
+    };
+    std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..CLOSING_THREADS.min(logs.len()))
+            .filter_map(|_| {
+                std::thread::Builder::new()
+                    .spawn_scoped(scope, close_some)
+                    .ok()
+            })
+            .collect();
+        let mut result = close_some();
+        for helper in helpers {
+            // A panic in there is a bug: the directory does not count as closed.
+            result = result.and(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        result
+    })
 }
 
 fn check_topic_id(

@@ -1,5 +1,7 @@
 //! A log from outside: what is appended is read, also after opening it again.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod support;
 
 use protocol::{ErrorCode, Offset, Timestamp};

@@ -154,8 +154,9 @@ impl Log {
             log_start_offset: self.log_start_offset(),
             duplicate: true,
             leader_epoch,
-            // The first one may not be synced yet.
-            needs_sync: writer.unsynced_messages >= self.config().flush_messages,
+            // The first one may not be synced yet, although it was counted.
+            needs_sync: self.config().flush_messages != i64::MAX
+                && known.last_offset >= self.recovery_point(),
         })
     }
 

@@ -1,7 +1,8 @@
 //! Reads: from an offset to a range of whole batches in a file.
 //!
 //! Invariant: takes no lock that is held while something is written; a position from the index or
-//! from memory is verified before it is believed.
+//! from memory is verified before it is believed, and bytes that were there at the start are given
+//! out only after their CRC was checked.
 
 use std::sync::Arc;
 
@@ -162,6 +163,7 @@ impl Log {
         } else {
             self.find_end(segment, (start, first), room, size, limits.offset)?
         };
+        let span = self.checked(segment, span)?;
         self.remembered.lock().remember(Remembered {
             offset: span.next_offset,
             segment: segment.base_offset,
@@ -177,6 +179,26 @@ impl Log {
             first_offset: Some(span.first_offset),
             next_offset: span.next_offset,
         }))
+    }
+
+    /// What is left of a span in front of the first batch whose CRC does not hold.
+    fn checked(&self, segment: &Segment, mut span: Span) -> Result<Span, Error> {
+        let Some(fault) = segment.first_fault(span.start..span.end)? else {
+            return Ok(span);
+        };
+        if fault == span.start {
+            return Err(self.unreadable(segment, fault));
+        }
+        let file = segment.file.open()?;
+        let mut scanner = Scanner::new(&*file, Check::Header, span.start, fault);
+        while let Step::Batch { header, .. } = scanner
+            .step()
+            .map_err(|error| Error::io("read", segment.file.path(), error))?
+        {
+            span.next_offset = header.next_offset();
+        }
+        span.end = fault;
+        Ok(span)
     }
 
     /// Whether a segment ends at or below an offset.

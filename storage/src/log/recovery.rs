@@ -125,7 +125,8 @@ impl Recovery<'_> {
             replay = self.reload_producers(end)?;
         }
         replay.producers.set_end(end);
-        self.epochs.truncate_from_end(end);
+        // An epoch may begin at the end: its leader wrote nothing, or all it wrote is deleted.
+        self.epochs.truncate_from_end(end.next());
         self.epochs.truncate_from_start(self.log_start);
         let mut aborted = self.known_aborted(end);
         for found in replay.aborted {
@@ -175,21 +176,14 @@ impl Recovery<'_> {
         start: u64,
     ) -> Result<(), Error> {
         let from = replay.producers.end();
-        for (number, segment) in self.segments.values().enumerate() {
-            let next = self
-                .segments
-                .values()
-                .nth(number + 1)
-                .map(|next| next.base_offset);
-            if next.is_some_and(|next| next <= from) {
+        for (base_offset, segment) in self.segments.range(..=checked.base_offset) {
+            let next = self.segments.range(base_offset.next()..).next();
+            if next.is_some_and(|(next, _)| *next <= from) {
                 continue;
             }
-            let is_checked = segment.base_offset == checked.base_offset;
+            let is_checked = *base_offset == checked.base_offset;
             let end = if is_checked { start } else { segment.size() };
             self.replay_headers(replay, segment, end)?;
-            if is_checked {
-                break;
-            }
         }
         Ok(())
     }
@@ -264,6 +258,7 @@ impl Recovery<'_> {
             }
         }
         segment.set_complete();
+        segment.set_checked_from(start);
         if !behind.is_empty() {
             segment.seal(self.index);
         }

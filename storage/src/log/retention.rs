@@ -192,7 +192,8 @@ impl Log {
     fn purge(&self, writer: &mut Writer, config: &LogConfig, now: Timestamp) {
         writer.deleted.retain(|(since, segment)| {
             let waits = now.0.saturating_sub(since.0) < config.file_delete_delay_ms;
-            if waits || Arc::strong_count(&segment.file) > 1 {
+            let is_read = Arc::strong_count(segment) > 1 || Arc::strong_count(&segment.file) > 1;
+            if waits || is_read {
                 return true;
             }
             let path = segment.file.path();

@@ -8,7 +8,9 @@ use protocol::{BatchError, BatchHeader, HEADER_SIZE};
 
 use crate::fs::{FsFile, read_full};
 
-/// What is read at once where only headers are wanted.
+/// What is read first where only headers are wanted: a walk from an index entry ends soon.
+const FIRST_WINDOW: usize = 4 * 1024;
+/// What is read at once where only headers are wanted and the walk is long.
 const HEADER_WINDOW: usize = 64 * 1024;
 /// What is read at once where all bytes are wanted.
 const CHECK_WINDOW: usize = 1 << 20;
@@ -105,7 +107,7 @@ impl<'a> Scanner<'a> {
 
     fn fill(&mut self, position: u64, want: usize) -> io::Result<()> {
         let window = match self.check {
-            Check::Header => HEADER_WINDOW,
+            Check::Header => (self.window.len() * 4).clamp(FIRST_WINDOW, HEADER_WINDOW),
             Check::Crc => CHECK_WINDOW,
         };
         let left = usize::try_from(self.end - position).unwrap_or(usize::MAX);

@@ -3,6 +3,7 @@
 //! Invariant: bytes below `size` are whole batches that never change while the segment is held; a
 //! position taken from the index is the start of a batch, or its reader finds out.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,6 +35,10 @@ pub(crate) struct Segment {
     pub(crate) base_offset: Offset,
     pub(crate) file: Arc<SegmentFile>,
     size: AtomicU64,
+    /// Bytes in front of it were there at the start and their CRCs have not all been checked.
+    unchecked: AtomicU64,
+    /// Of those, the stretch that has been checked since.
+    checked: Mutex<Range<u64>>,
     known: Mutex<Known>,
 }
 
@@ -76,8 +81,56 @@ impl Segment {
             base_offset,
             file,
             size: AtomicU64::new(size),
+            unchecked: AtomicU64::new(size),
+            checked: Mutex::new(0..0),
             known: Mutex::new(known),
         }
+    }
+
+    /// The CRCs from a position to the end of the file were checked at the start.
+    pub(crate) fn set_checked_from(&self, position: u64) {
+        self.unchecked.fetch_min(position, Ordering::AcqRel);
+    }
+
+    /// Checks the CRCs of whole batches that nobody has checked since the start.
+    ///
+    /// Returns where the first fault is. Sequential readers pay for it once.
+    pub(crate) fn first_fault(&self, stretch: Range<u64>) -> Result<Option<u64>, Error> {
+        if stretch.start >= self.unchecked.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        {
+            let checked = self.checked.lock();
+            if checked.start <= stretch.start && stretch.end <= checked.end {
+                return Ok(None);
+            }
+        }
+        let file = self.file.open()?;
+        let mut scanner = Scanner::new(&*file, Check::Crc, stretch.start, stretch.end);
+        loop {
+            let step = scanner
+                .step()
+                .map_err(|error| Error::io("read", self.file.path(), error))?;
+            match step {
+                Step::Batch { .. } => {}
+                Step::Invalid { position, error } => {
+                    let file = self.file.path();
+                    error!(file = %file.display(), position, %error, "a segment is corrupt");
+                    return Ok(Some(position));
+                }
+                Step::End => break,
+            }
+        }
+        let mut checked = self.checked.lock();
+        if (checked.start..=checked.end).contains(&stretch.start) {
+            checked.end = checked.end.max(stretch.end);
+        } else {
+            *checked = stretch;
+        }
+        if checked.start == 0 && checked.end >= self.unchecked.load(Ordering::Acquire) {
+            self.unchecked.store(0, Ordering::Release);
+        }
+        Ok(None)
     }
 
     /// Bytes of whole batches.

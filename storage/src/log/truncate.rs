@@ -23,7 +23,8 @@ use crate::shared::CheckpointFile;
 impl Log {
     /// Removes everything at or above an offset, which becomes the end of the log.
     ///
-    /// A batch that holds the offset goes whole. Does nothing where the log ends below.
+    /// A batch that holds the offset goes whole, and the log ends where it began. Does nothing where
+    /// the log ends below. A log whose truncation fails takes no more writes.
     pub fn truncate_to(&self, offset: Offset) -> Result<(), Error> {
         if offset >= self.log_end_offset() {
             return Ok(());
@@ -35,10 +36,20 @@ impl Log {
         let _turn = self.sync.turn();
         let mut writer = self.writer()?;
         info!(log = %self.topic_partition, offset = offset.0, "truncates the log");
+        let result = self.truncate(&mut writer, offset);
+        writer.open = result.is_ok();
+        result
+    }
+
+    fn truncate(&self, writer: &mut MutexGuard<'_, Writer>, offset: Offset) -> Result<(), Error> {
+        let Some(active) = self.segment_at(offset) else {
+            return Ok(());
+        };
+        let (position, offset) = self.find_cut(&active, offset)?;
         self.lower_checkpoints(offset)?;
         self.forget_views(offset);
-        let active = self.remove_segments(offset)?;
-        let position = self.cut_segment(&active, offset)?;
+        self.remove_segments_behind(&active)?;
+        self.cut_segment(&active, position)?;
         *self.end.lock() = LogEnd {
             offset,
             segment: active,
@@ -51,7 +62,7 @@ impl Log {
         self.remembered.lock().clear();
         self.epochs.lock().truncate_from_end(offset);
         self.write_epochs(Durable::No)?;
-        self.reload_producers(&mut writer, offset)
+        self.reload_producers(writer, offset)
     }
 
     /// Removes everything; the log then starts and ends at an offset. Durable when it returns.
@@ -128,24 +139,12 @@ impl Log {
             .retain(|found: &AbortedTransaction| found.last_offset < offset);
     }
 
-    /// Removes the segments that begin above an offset, and those that begin at it but the last one
-    /// below; returns the one that is active now.
-    fn remove_segments(&self, offset: Offset) -> Result<Arc<Segment>, Error> {
-        let removed: Vec<Arc<Segment>> = {
-            let segments = self.segments.read();
-            segments
-                .range(offset..)
-                .skip_while(|(base, _)| **base == offset)
-                .map(|(_, s)| s.clone())
-                .collect()
-        };
-        for segment in removed {
+    fn remove_segments_behind(&self, active: &Segment) -> Result<(), Error> {
+        while let Some(segment) = self.segment_after(active.base_offset) {
             self.segments.write().remove(&segment.base_offset);
             self.remove_segment_file(&segment)?;
         }
-        self.segment_at(offset).ok_or_else(|| Error::Closed {
-            topic_partition: self.topic_partition.clone(),
-        })
+        Ok(())
     }
 
     fn remove_segment_file(&self, segment: &Segment) -> Result<(), Error> {
@@ -157,26 +156,33 @@ impl Log {
         }
     }
 
-    /// Cuts a segment in front of the batch that holds an offset; returns its size.
-    fn cut_segment(&self, segment: &Arc<Segment>, offset: Offset) -> Result<u64, Error> {
-        let index = self.index();
-        let path = segment.file.path();
+    /// Where a segment is cut, and which offset the log then ends at.
+    fn find_cut(&self, segment: &Segment, offset: Offset) -> Result<(u64, Offset), Error> {
         let file = segment.file.open()?;
         let start = if offset <= segment.base_offset {
             0
         } else {
-            segment.position_by_offset(index, offset)?
+            segment.position_by_offset(self.index(), offset)?
         };
-        let failed = |error| Error::io("read", &path, error);
         let mut scanner = Scanner::new(&*file, Check::Header, start, segment.size());
-        let mut size = start;
-        while let Step::Batch { position, header } = scanner.step().map_err(failed)? {
-            size = position;
+        let mut cut = start;
+        while let Step::Batch { position, header } = scanner
+            .step()
+            .map_err(|error| Error::io("read", segment.file.path(), error))?
+        {
+            cut = position;
             if header.last_offset() >= offset {
-                break;
+                return Ok((cut, offset.min(header.base_offset)));
             }
-            size += header.size_in_bytes() as u64;
+            cut += header.size_in_bytes() as u64;
         }
+        Ok((cut, offset))
+    }
+
+    fn cut_segment(&self, segment: &Arc<Segment>, size: u64) -> Result<(), Error> {
+        let index = self.index();
+        let path = segment.file.path();
+        let file = segment.file.open()?;
         segment.set_size(size);
         let from = segment.forget_from(index, size)?;
         if let Err(error) = self.shared.kv().flush() {
@@ -185,11 +191,14 @@ impl Log {
         file.set_len(size)
             .map_err(|error| Error::io("cut", &path, error))?;
         let mut scanner = Scanner::new(&*file, Check::Header, from, size);
-        while let Step::Batch { position, header } = scanner.step().map_err(failed)? {
+        while let Step::Batch { position, header } = scanner
+            .step()
+            .map_err(|error| Error::io("read", &path, error))?
+        {
             segment.note_batch(index, position, &header);
         }
         segment.set_complete();
-        Ok(size)
+        Ok(())
     }
 
     fn remove_snapshots(&self, goes: impl Fn(Offset) -> bool) -> Vec<Offset> {

@@ -1,8 +1,11 @@
 //! Builders that the tests of this crate share.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(
     dead_code,
     reason = "each test file is a crate of its own and uses a part"
 )]
+
+pub(crate) mod memory_fs;
 
 use std::path::Path;
 use std::sync::Arc;
