@@ -86,6 +86,7 @@ impl Broker {
         let groups = Arc::new(GroupCoordinator::new(
             group_config(&config),
             config.broker.offsets_commit_timeout_ms,
+            log_dir.clone(),
             clock.clone(),
         ));
         let publisher = ReplicaPublisher {
@@ -169,6 +170,7 @@ impl Broker {
         {
             info!("some connections did not end in time");
         }
+        self.node.groups.stop().await;
         self.controller.shutdown().await;
         let log_dir = self.node.log_dir.clone();
         let closed = tokio::task::spawn_blocking(move || log_dir.close()).await;

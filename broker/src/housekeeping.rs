@@ -46,6 +46,7 @@ fn every(period_ms: i64) -> tokio::time::Interval {
 }
 
 fn write_checkpoints(node: &Node) {
+    node.groups.checkpoint();
     if let Err(error) = node.log_dir.checkpoint() {
         warn!(%error, "checkpoints were not written; they are tried again");
     }

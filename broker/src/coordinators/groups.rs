@@ -7,13 +7,14 @@ use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
     DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, OnError,
 };
+use bytes::Bytes;
 use coordinator::{RequestMeta, partition_for};
 use parking_lot::RwLock;
 use protocol::ErrorCode;
-use protocol::records::Record;
+use storage::LogDir;
 use tokio::runtime::Handle;
 
-use super::runtime::{self, Encoded, RecordCodec, ShardHandle};
+use super::runtime::{self, Encoded, Ground, RecordCodec, ShardHandle};
 use crate::clock::Clock;
 use crate::replica::Partition;
 
@@ -23,11 +24,7 @@ pub(crate) const GROUP_TOPIC: &str = "__consumer_offsets";
 /// The group shards of this node.
 pub(crate) struct GroupCoordinator {
     config: GroupCoordinatorConfig,
-    /// `offsets.commit.timeout.ms`
-    commit_timeout_ms: i32,
-    clock: Clock,
-    /// Where shards run: metadata is published on the controller's thread.
-    runtime: Handle,
+    ground: Ground,
     shards: RwLock<BTreeMap<i32, ShardHandle<GroupShard>>>,
 }
 
@@ -39,9 +36,8 @@ impl RecordCodec<GroupShard> for GroupCodec {
         record.encode().map_err(|_| ErrorCode::InvalidRequest)
     }
 
-    fn decode(record: &Record) -> Option<GroupRecord> {
-        let key = record.key.as_ref()?;
-        match GroupRecord::decode(key, record.value.as_ref()) {
+    fn decode(key: &[u8], value: Option<&Bytes>) -> Option<GroupRecord> {
+        match GroupRecord::decode(key, value) {
             Ok(Decoded::Record(record)) => Some(record),
             Ok(Decoded::UnknownType(_)) | Err(_) => None,
         }
@@ -49,18 +45,23 @@ impl RecordCodec<GroupShard> for GroupCodec {
 }
 
 impl GroupCoordinator {
-    /// A coordinator whose shards run on the runtime of the caller.
+    /// A coordinator whose shards run on the runtime of the caller: metadata is published on the
+    /// controller's thread.
     pub(crate) fn new(
         config: GroupCoordinatorConfig,
         commit_timeout_ms: i32,
+        log_dir: Arc<LogDir>,
         clock: Clock,
     ) -> Self {
-        let runtime = Handle::current();
+        let ground = Ground {
+            runtime: Handle::current(),
+            log_dir,
+            clock,
+            commit_timeout_ms,
+        };
         GroupCoordinator {
             config,
-            commit_timeout_ms,
-            clock,
-            runtime,
+            ground,
             shards: RwLock::default(),
         }
     }
@@ -68,15 +69,22 @@ impl GroupCoordinator {
     /// This node leads a partition of `__consumer_offsets` from now on.
     pub(crate) fn lead(&self, partition: Arc<Partition>) {
         let index = partition.topic_partition().partition;
-        let shard = GroupShard::new(self.config.clone(), index, || uuid::Uuid::new_v4());
-        let handle = runtime::start::<_, GroupCodec>(
-            &self.runtime,
-            shard,
-            partition,
-            self.clock.clone(),
-            self.commit_timeout_ms,
-        );
+        let shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
+        let handle = runtime::start::<_, GroupCodec>(&self.ground, shard, partition);
         self.shards.write().insert(index, handle);
+    }
+
+    /// Has every shard write the rows of what changed.
+    pub(crate) fn checkpoint(&self) {
+        self.shards.read().values().for_each(ShardHandle::checkpoint);
+    }
+
+    /// Ends all shards after they wrote their rows.
+    pub(crate) async fn stop(&self) {
+        let shards = std::mem::take(&mut *self.shards.write());
+        for shard in shards.into_values() {
+            shard.stop().await;
+        }
     }
 
     /// This node leads that partition no longer: its shard is dropped.
@@ -111,7 +119,7 @@ impl GroupCoordinator {
     /// Offsets of topics that are gone are removed, in the background.
     pub(crate) fn topics_deleted(self: &Arc<Self>, topics: Vec<DeletedTopic>) {
         let groups = self.clone();
-        self.runtime.spawn(async move {
+        self.ground.runtime.spawn(async move {
             let meta = RequestMeta {
                 api_version: 0,
                 client_id: Arc::from(""),

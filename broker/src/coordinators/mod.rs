@@ -3,5 +3,6 @@
 mod groups;
 mod runtime;
 mod timers;
+mod view;
 
 pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator};

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use coordinator::{AppendToken, Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
 use protocol::batch::RecordBatch;
-use protocol::records::{BatchBuilder, Record};
+use protocol::records::BatchBuilder;
 use protocol::{ErrorCode, Offset};
-use storage::AppendOrigin;
+use storage::{AppendOrigin, LogDir};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::timers::Timers;
+use super::view::View;
 use crate::clock::Clock;
 use crate::replica::Partition;
 
@@ -36,18 +37,26 @@ pub(super) trait RecordCodec<S: Shard>: Send + Sync + 'static {
     /// The code for a record that no log can hold.
     fn encode(record: &S::Record) -> Result<Encoded, ErrorCode>;
     /// `None` for a record of another kind or version, which is passed over (W3).
-    fn decode(record: &Record) -> Option<S::Record>;
+    fn decode(key: &[u8], value: Option<&Bytes>) -> Option<S::Record>;
 }
 
 /// A request with the way its answer goes.
-pub(super) struct Asked<S: Shard> {
-    pub(super) meta: RequestMeta,
-    pub(super) request: S::Request,
-    pub(super) reply: oneshot::Sender<Result<S::Response, ErrorCode>>,
+struct Asked<S: Shard> {
+    meta: RequestMeta,
+    request: S::Request,
+    reply: oneshot::Sender<Result<S::Response, ErrorCode>>,
+}
+
+enum Message<S: Shard> {
+    Ask(Asked<S>),
+    /// Write the rows of what changed.
+    Checkpoint,
+    /// Write them a last time, tell it, and end.
+    Stop(oneshot::Sender<()>),
 }
 
 /// The way to a running shard. Dropping all of them ends it.
-pub(super) struct ShardHandle<S: Shard>(mpsc::Sender<Asked<S>>);
+pub(super) struct ShardHandle<S: Shard>(mpsc::Sender<Message<S>>);
 
 impl<S: Shard> Clone for ShardHandle<S> {
     fn clone(&self) -> Self {
@@ -63,22 +72,45 @@ impl<S: Shard> ShardHandle<S> {
         request: S::Request,
     ) -> Result<S::Response, ErrorCode> {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked {
+        let asked = Message::Ask(Asked {
             meta,
             request,
             reply,
-        };
+        });
         self.0
             .send(asked)
             .await
             .map_err(|_| ErrorCode::NotCoordinator)?;
         answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))
     }
+
+    /// Has the shard write its rows; a shard too busy to be told is told the next time.
+    pub(super) fn checkpoint(&self) {
+        let _ = self.0.try_send(Message::Checkpoint);
+    }
+
+    /// Ends the shard after it wrote its rows.
+    pub(super) async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.0.send(Message::Stop(done)).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// What a shard runs on.
+pub(super) struct Ground {
+    pub(super) runtime: Handle,
+    pub(super) log_dir: Arc<LogDir>,
+    pub(super) clock: Clock,
+    /// How long a reply may wait for the commit of what it rests on.
+    pub(super) commit_timeout_ms: i32,
 }
 
 struct Actor<S: Shard, C> {
     shard: S,
     partition: Arc<Partition>,
+    view: View,
     clock: Clock,
     commit_timeout_ms: i32,
     timers: Timers<S::Timer>,
@@ -88,13 +120,7 @@ struct Actor<S: Shard, C> {
 }
 
 /// Starts `shard` on `partition`: it loads what the log holds, then serves.
-pub(super) fn start<S, C>(
-    runtime: &Handle,
-    shard: S,
-    partition: Arc<Partition>,
-    clock: Clock,
-    commit_timeout_ms: i32,
-) -> ShardHandle<S>
+pub(super) fn start<S, C>(ground: &Ground, shard: S, partition: Arc<Partition>) -> ShardHandle<S>
 where
     S: Shard + Send + 'static,
     S::Request: Send,
@@ -106,15 +132,22 @@ where
     let (sender, mailbox) = mpsc::channel(MAILBOX);
     let actor = Actor::<S, C> {
         shard,
+        view: View::new(ground.log_dir.clone(), partition.log().clone()),
         partition,
-        clock,
-        commit_timeout_ms,
+        clock: ground.clock.clone(),
+        commit_timeout_ms: ground.commit_timeout_ms,
         timers: Timers::new(),
         waiting: HashMap::new(),
         next_reply: 0,
         codec: std::marker::PhantomData,
     };
-    runtime.spawn(actor.run(mailbox));
+    let serving = ground.runtime.clone();
+    // Loading reads files: it keeps off the threads that serve requests.
+    ground.runtime.spawn_blocking(move || {
+        if let Some(loaded) = actor.loaded() {
+            serving.spawn(loaded.run(mailbox));
+        }
+    });
     ShardHandle(sender)
 }
 
@@ -127,23 +160,60 @@ where
     S::Timer: Eq + Hash + Clone + Send + Sync,
     C: RecordCodec<S>,
 {
-    async fn run(mut self, mut mailbox: mpsc::Receiver<Asked<S>>) {
-        if let Err(code) = self.load() {
-            // Serving half of what the log holds would hand out wrong offsets.
-            warn!(partition = %self.partition.topic_partition(), ?code, "coordinator not loaded");
-            return;
+    /// The actor with the state that the log holds. Serving half of it would hand out wrong
+    /// offsets: a shard that cannot be loaded answers `NOT_COORDINATOR`.
+    fn loaded(mut self) -> Option<Self> {
+        match self.load() {
+            Ok(()) => Some(self),
+            Err(code) => {
+                let partition = self.partition.topic_partition();
+                error!(%partition, ?code, "the coordinator could not be loaded");
+                None
+            }
         }
+    }
+
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Message<S>>) {
         self.handle(Event::Loaded).await;
         loop {
             let due = self.timers.next_deadline();
             tokio::select! {
-                asked = mailbox.recv() => match asked {
-                    Some(asked) => self.request(asked).await,
+                message = mailbox.recv() => match message {
+                    Some(Message::Ask(asked)) => self.request(asked).await,
+                    Some(Message::Checkpoint) => self = self.write_view().await,
+                    Some(Message::Stop(done)) => {
+                        self.write_view().await;
+                        let _ = done.send(());
+                        return;
+                    }
                     None => return,
                 },
                 () = sleep_until(&self.clock, due) => self.fire().await,
             }
         }
+    }
+
+    /// Writes the rows of what changed, if anything did, away from the serving threads.
+    async fn write_view(mut self) -> Self {
+        let applied = self.partition.high_watermark();
+        // Rows hold committed records only; what is on its way there is written the next time.
+        if self.view.is_current() || applied < self.partition.log().log_end_offset() {
+            return self;
+        }
+        let (view, written) = match tokio::task::spawn_blocking(move || {
+            let written = self.view.write(applied);
+            (self, written)
+        })
+        .await
+        {
+            Ok(written) => written,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        if let Err(error) = written {
+            let partition = view.partition.topic_partition();
+            warn!(%partition, %error, "the coordinator's rows were not written; a start reads the log");
+        }
+        view
     }
 
     async fn request(
@@ -206,25 +276,25 @@ where
 
     async fn append(&mut self, records: &[S::Record]) -> Result<(), ErrorCode> {
         let now = self.clock.now();
+        let encoded = records
+            .iter()
+            .map(C::encode)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut batch = BatchBuilder::new(Offset(0));
-        for record in records {
-            let (key, value) = C::encode(record)?;
-            batch.push(now, Some(&key), value.as_deref(), &[]);
+        for (key, value) in &encoded {
+            batch.push(now, Some(key), value.as_deref(), &[]);
         }
         let bytes = batch.build().bytes().clone();
-        let info = self
-            .partition
-            .append(bytes, AppendOrigin::Coordinator, now)
-            .await;
-        let base = info.map_err(|error| ErrorCode::from(&error))?.base_offset;
-        for (delta, record) in (0i64..).zip(records) {
-            self.shard.replay(
-                RecordMeta {
-                    offset: Offset(base.0 + delta),
-                    producer: None,
-                },
-                record,
-            );
+        let appended = self.partition.append(bytes, AppendOrigin::Coordinator, now);
+        let info = appended.await.map_err(|error| ErrorCode::from(&error))?;
+        for ((delta, record), row) in (0i64..).zip(records).zip(encoded) {
+            let offset = Offset(info.base_offset.0 + delta);
+            let meta = RecordMeta {
+                offset,
+                producer: None,
+            };
+            self.shard.replay(meta, record);
+            self.view.note(offset, row);
         }
         Ok(())
     }
@@ -254,11 +324,22 @@ where
         });
     }
 
-    /// Replays the whole log.
+    /// Replays the rows of the view, and the log behind them.
     fn load(&mut self) -> Result<(), ErrorCode> {
         let log = self.partition.log().clone();
         let end = log.log_end_offset();
-        let mut from = log.log_start_offset();
+        let shard = &mut self.shard;
+        let rows = self.view.load(|offset, key, value| {
+            let value = Some(Bytes::copy_from_slice(value));
+            if let Some(record) = C::decode(key, value.as_ref()) {
+                let meta = RecordMeta {
+                    offset,
+                    producer: None,
+                };
+                shard.replay(meta, &record);
+            }
+        });
+        let mut from = rows.map_err(ErrorCode::from)?;
         while from < end {
             let slice = log
                 .read(from, end, LOAD_STEP, true)
@@ -286,8 +367,12 @@ where
                 offset: record.offset,
                 producer: None,
             };
-            match C::decode(&record) {
-                Some(decoded) => self.shard.replay(meta, &decoded),
+            let key = record.key.unwrap_or_default();
+            match C::decode(&key, record.value.as_ref()) {
+                Some(decoded) => {
+                    self.shard.replay(meta, &decoded);
+                    self.view.note(record.offset, (key, record.value));
+                }
                 None => warn!(
                     partition = %self.partition.topic_partition(),
                     offset = %record.offset,

@@ -223,7 +223,7 @@ impl GroupShard {
                 group.prepare_rebalance(turn, "freshly loaded group is over capacity");
             }
         }
-        tracing::info!(
+        tracing::debug!(
             partition = self.partition,
             groups = self.groups.len(),
             "groups loaded"
