@@ -89,11 +89,10 @@ impl Cluster {
             .encode(&mut body, R::header_version(version))
             .unwrap();
         request.encode(&mut body, version).unwrap();
-        self.connection
-            .write_u32(u32::try_from(body.len()).unwrap())
-            .await
-            .unwrap();
-        self.connection.write_all(&body).await.unwrap();
+        let size = u32::try_from(body.len()).unwrap();
+        // One write: two would wait for each other's acknowledgement.
+        let frame = [&size.to_be_bytes()[..], &body].concat();
+        self.connection.write_all(&frame).await.unwrap();
         let size = self
             .connection
             .read_u32()
