@@ -113,7 +113,7 @@ impl<'a> Client<'a> {
                 let pending = pending.with_context(|| format!("nothing is called {name:?}"))?;
                 let deadline = wait.deadline_ms.map(Duration::from_millis);
                 let reply = self.receive(&pending, deadline)?;
-                let seen = self.observe(pending.api, reply, &wait.save, &BTreeMap::new())?;
+                let seen = self.observe(pending.api, reply, &wait.save)?;
                 return Ok((!wait.unobserved).then_some(seen));
             }
             Step::Raw(raw) => return self.raw(raw).map(Some),
@@ -145,7 +145,10 @@ impl<'a> Client<'a> {
             if send.no_answer {
                 return Ok(None);
             }
-            let reply = self.receive(&pending, send.deadline_ms.map(Duration::from_millis))?;
+            let mut reply = self.receive(&pending, send.deadline_ms.map(Duration::from_millis))?;
+            if let Reply::Answer(answer) = &mut reply {
+                self.keep_only(answer, &send.only)?;
+            }
             let done = match &reply {
                 Reply::Answer(answer) => self.has(answer, &send.until)?,
                 Reply::Other(_) => true,
@@ -157,6 +160,16 @@ impl<'a> Client<'a> {
             }
             std::thread::sleep(RETRY_PAUSE);
         }
+    }
+
+    fn keep_only(&self, answer: &mut Value, only: &BTreeMap<String, String>) -> Result<()> {
+        for (place, text) in only {
+            let text = path::interpolate(text, &self.variables)?;
+            if let Some(Value::Array(items)) = path::get_mut(answer, place) {
+                items.retain(|item| item.to_string().contains(&text));
+            }
+        }
+        Ok(())
     }
 
     fn has(&self, answer: &Value, wanted: &BTreeMap<String, Value>) -> Result<bool> {
@@ -253,7 +266,6 @@ impl<'a> Client<'a> {
         api: &Api,
         reply: Reply,
         save: &BTreeMap<String, String>,
-        only: &BTreeMap<String, String>,
     ) -> Result<Value> {
         let mut answer = match reply {
             Reply::Other(seen) => return Ok(seen),
@@ -262,12 +274,6 @@ impl<'a> Client<'a> {
         for (name, place) in save {
             let value = path::get(&answer, place).cloned().unwrap_or(Value::Null);
             self.variables.insert(name.clone(), value);
-        }
-        for (place, text) in only {
-            let text = path::interpolate(text, &self.variables)?;
-            if let Some(Value::Array(items)) = path::get_mut(&mut answer, place) {
-                items.retain(|item| item.to_string().contains(&text));
-            }
         }
         self.masks.apply(&api.name, &mut answer, &self.variables);
         Ok(answer)
@@ -287,12 +293,7 @@ impl<'a> Client<'a> {
                 .find(|code| !send.allow.contains(code));
             let done = code.is_none() && self.has(&answer, &send.until)?;
             if done {
-                self.observe(
-                    pending.api,
-                    Reply::Answer(answer),
-                    &send.save,
-                    &BTreeMap::new(),
-                )?;
+                self.observe(pending.api, Reply::Answer(answer), &send.save)?;
                 return Ok(());
             }
             let hopeless = code.is_some_and(|code| !TRANSIENT_ERRORS.contains(&code));
@@ -328,9 +329,12 @@ impl<'a> Client<'a> {
         if raw.half_close {
             connection.close_our_half();
         }
-        let deadline = raw
-            .deadline_ms
-            .map_or(SILENCE_DEADLINE, Duration::from_millis);
+        let usual = if self.expects_silence {
+            SILENCE_DEADLINE
+        } else {
+            ANSWER_DEADLINE
+        };
+        let deadline = raw.deadline_ms.map_or(usual, Duration::from_millis);
         let frame = match connection.receive(deadline) {
             Ok(Observation::Frame(frame)) => frame,
             Ok(Observation::Closed) => return Ok(json!("closed")),
@@ -345,7 +349,7 @@ impl<'a> Client<'a> {
             Ok(answer) => Reply::Answer(answer),
             Err(error) => Reply::Other(json!({ "undecodable": format!("{error:#}") })),
         };
-        self.observe(api, reply, &BTreeMap::new(), &BTreeMap::new())
+        self.observe(api, reply, &BTreeMap::new())
     }
 }
 

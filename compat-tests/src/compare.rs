@@ -1,6 +1,7 @@
 //! Two answers, field by field. A difference is listed (`differences.json` names the case, the
 //! field, both values, and the sentence that wants it), a matter of wording (the text of an error
-//! message, counted but not failed), or open.
+//! message or of documentation, counted but not failed), or open. UNKNOWN_SERVER_ERROR of ours is open even where
+//! upstream answers it too.
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::path::matches;
 
+const UNKNOWN_SERVER_ERROR: i64 = -1;
 const DIFFERENCES: &str = include_str!("../differences.json");
 
 #[derive(Debug, Clone, Serialize)]
@@ -35,20 +37,36 @@ struct Entry {
     /// Both are compared when they are given.
     upstream: Option<Value>,
     ours: Option<Value>,
+    /// Values that ours must not have.
+    #[serde(default)]
+    not_ours: Vec<Value>,
     /// The sentence that wants the difference.
     #[serde(rename = "why")]
     _why: String,
 }
 
+/// Which differences are right.
 pub struct Listed {
     entries: Vec<Entry>,
+    /// Whether an UNKNOWN_SERVER_ERROR that upstream has too is one of its own.
+    upstream: bool,
 }
 
 impl Listed {
     pub fn load() -> Result<Self> {
+        let entries = serde_json::from_str(DIFFERENCES).context("differences.json")?;
         Ok(Self {
-            entries: serde_json::from_str(DIFFERENCES).context("differences.json")?,
+            entries,
+            upstream: false,
         })
+    }
+
+    /// None at all: the broker compared is upstream itself.
+    pub fn upstream() -> Self {
+        Self {
+            entries: Vec::new(),
+            upstream: true,
+        }
     }
 
     fn covers(&self, case: &str, place: &str, upstream: &Value, ours: &Value) -> bool {
@@ -60,6 +78,7 @@ impl Listed {
                     .as_ref()
                     .is_none_or(|wanted| wanted == upstream)
                 && entry.ours.as_ref().is_none_or(|wanted| wanted == ours)
+                && !entry.not_ours.contains(ours)
         })
     }
 }
@@ -68,6 +87,7 @@ impl Listed {
 pub fn compare(case: &str, upstream: &Value, ours: &Value, listed: &Listed) -> Vec<Difference> {
     let mut found = Vec::new();
     walk("", upstream, ours, &mut found);
+    found.retain(|found| !listed.upstream || found.upstream != found.ours);
     for difference in &mut found {
         let Difference {
             place,
@@ -103,14 +123,19 @@ fn walk(place: &str, upstream: &Value, ours: &Value, found: &mut Vec<Difference>
                 walk(&format!("{place}[{index}]"), left, right, found);
             }
         }
-        _ if upstream == ours => {}
+        _ if upstream == ours => {
+            // Only our own bugs may end so, even where upstream's do.
+            if *ours == UNKNOWN_SERVER_ERROR && place.ends_with("ErrorCode") {
+                note(place, upstream, ours, found);
+            }
+        }
         _ => note(place, upstream, ours, found),
     }
 }
 
 fn note(place: &str, upstream: &Value, ours: &Value, found: &mut Vec<Difference>) {
     let texts = upstream.is_string() && ours.is_string();
-    let wording = texts && place.ends_with("ErrorMessage");
+    let wording = texts && (place.ends_with("ErrorMessage") || place.ends_with("Documentation"));
     found.push(Difference {
         place: place.to_owned(),
         upstream: upstream.clone(),
@@ -133,6 +158,7 @@ mod tests {
     fn codes_are_strict_and_wording_is_not() {
         let listed = Listed {
             entries: Vec::new(),
+            upstream: false,
         };
         let upstream = json!([{ "ErrorCode": 3, "ErrorMessage": "Gone." }]);
         let ours = json!([{ "ErrorCode": 0, "ErrorMessage": "gone" }]);
@@ -145,6 +171,16 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_server_error_is_open_even_where_upstream_has_it() {
+        let listed = Listed {
+            entries: Vec::new(),
+            upstream: false,
+        };
+        let answer = json!([{ "ErrorCode": -1 }]);
+        assert_eq!(compare("Fetch x v4", &answer, &answer, &listed).len(), 1);
+    }
+
+    #[test]
     fn a_listed_difference_stands_only_where_its_pattern_and_values_match() {
         let listed = Listed {
             entries: vec![Entry {
@@ -152,8 +188,10 @@ mod tests {
                 place: "[0]".into(),
                 upstream: Some(json!("silence")),
                 ours: Some(json!("closed")),
+                not_ours: Vec::new(),
                 _why: String::new(),
             }],
+            upstream: false,
         };
         let of = |case| compare(case, &json!(["silence"]), &json!(["closed"]), &listed);
         assert_eq!(of("Produce null v3")[0].standing, Standing::Listed);

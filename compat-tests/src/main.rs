@@ -43,6 +43,9 @@ enum Verb {
         /// All findings, wording included, as JSON.
         #[arg(long)]
         json: Option<PathBuf>,
+        /// The broker is upstream itself, whose UNKNOWN_SERVER_ERRORs are right.
+        #[arg(long)]
+        upstream: bool,
         /// How many cases with open differences are printed.
         #[arg(long, default_value_t = 100)]
         show: usize,
@@ -68,7 +71,19 @@ fn main() -> Result<ExitCode> {
     let folder = &arguments.folder;
     match &arguments.verb {
         Verb::Record { target } => record(folder, target),
-        Verb::Check { target, json, show } => check(folder, target, json.as_deref(), *show),
+        Verb::Check {
+            target,
+            json,
+            upstream,
+            show,
+        } => {
+            let listed = if *upstream {
+                Listed::upstream()
+            } else {
+                Listed::load()?
+            };
+            check(folder, target, json.as_deref(), *show, &listed)
+        }
         Verb::Coverage => coverage(folder),
     }
 }
@@ -173,11 +188,17 @@ fn raise_floor(folder: &Path, cases: usize) -> Result<Option<usize>> {
     Ok(Some(cases))
 }
 
-fn check(folder: &Path, target: &Target, json: Option<&Path>, show: usize) -> Result<ExitCode> {
+fn check(
+    folder: &Path,
+    target: &Target,
+    json: Option<&Path>,
+    show: usize,
+    listed: &Listed,
+) -> Result<ExitCode> {
     let start = Instant::now();
     let recording = Recording::load(&folder.join("recordings"))?;
     let answers = run(folder, target, &recording)?;
-    let report = Report::new(&answers, &recording, &Listed::load()?);
+    let report = Report::new(&answers, &recording, listed);
     if let Some(path) = json {
         std::fs::write(path, serde_json::to_string_pretty(&report.findings)?)?;
     }

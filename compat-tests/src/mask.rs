@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use regex::Regex;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::path::{Variables, matches};
 
@@ -48,8 +48,12 @@ enum Kind {
     Text,
     /// An absolute path.
     Folder,
+    /// Whatever it is.
+    Any,
     /// The elements of an array, in any order.
     Unordered,
+    /// An array of structs with a `Name` becomes an object by name.
+    ByName,
     /// Of an array with one element per API, the APIs that are compared (`apis.json`).
     ComparedApis,
 }
@@ -83,6 +87,15 @@ impl Masks {
     }
 
     fn walk(&self, place: &str, value: &mut Value, names: &[(String, String)]) {
+        let rules: Vec<&Rule> = self
+            .rules
+            .iter()
+            .filter(|rule| matches(&rule.path, place))
+            .collect();
+        // Before the rest: it gives the places inside their names.
+        if rules.iter().any(|rule| rule.kind == Kind::ByName) {
+            key_by_name(value);
+        }
         match value {
             Value::Object(object) => {
                 for (name, inner) in object.iter_mut() {
@@ -108,7 +121,7 @@ impl Masks {
             let head: String = text.chars().take(80).collect();
             *text = format!("{head}... ({} characters)", text.chars().count());
         }
-        for rule in self.rules.iter().filter(|rule| matches(&rule.path, place)) {
+        for rule in rules {
             self.mask(rule.kind, value);
         }
         // A UUID alone is a field with a rule of its own; inside a text (a member id, a message)
@@ -146,12 +159,14 @@ impl Masks {
             ),
             Kind::Text => (text.is_some_and(|text| !text.is_empty()), "<text>"),
             Kind::Folder => (text.is_some_and(|text| text.starts_with('/')), "<folder>"),
+            Kind::Any => (true, "<any>"),
             Kind::Unordered => {
                 if let Value::Array(items) = value {
-                    items.sort_by_cached_key(ToString::to_string);
+                    items.sort_by_cached_key(identity);
                 }
                 return;
             }
+            Kind::ByName => return,
             Kind::ComparedApis => {
                 if let Value::Array(items) = value {
                     let key = |item: &Value| item.get("ApiKey").and_then(Value::as_i64);
@@ -167,6 +182,39 @@ impl Masks {
         if holds {
             *value = Value::from(name);
         }
+    }
+}
+
+/// What an element of a set is sorted by: what it is about, then all of it, so that a difference in
+/// one element does not move the others.
+fn identity(item: &Value) -> String {
+    let names = [
+        "Name",
+        "Topic",
+        "TopicId",
+        "ResourceName",
+        "GroupId",
+        "Index",
+        "PartitionIndex",
+    ];
+    let about = names
+        .iter()
+        .filter_map(|name| item.get(name))
+        .map(Value::to_string);
+    about.chain([item.to_string()]).collect()
+}
+
+fn key_by_name(value: &mut Value) {
+    let Value::Array(items) = value else {
+        return;
+    };
+    let name = |item: &Value| Some(item.get("Name")?.as_str()?.to_owned());
+    let named: Option<Map<String, Value>> = items
+        .iter()
+        .map(|item| Some((name(item)?, item.clone())))
+        .collect();
+    if let Some(named) = named.filter(|named| named.len() == items.len()) {
+        *value = Value::Object(named);
     }
 }
 
