@@ -154,9 +154,7 @@ impl<'a> Client<'a> {
                 Reply::Other(_) => true,
             };
             if done || Instant::now() > until {
-                return self
-                    .observe(pending.api, reply, &send.save, &send.only)
-                    .map(Some);
+                return self.observe(pending.api, reply, &send.save).map(Some);
             }
             std::thread::sleep(RETRY_PAUSE);
         }
