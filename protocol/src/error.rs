@@ -7,8 +7,6 @@ use crate::error_code::ErrorCode;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    #[error("frame size {size} is not between 0 and {max}")]
-    FrameSize { size: i32, max: i32 },
     #[error("the request header is cut off")]
     HeaderCutOff,
     #[error("there is no API with key {0}")]
@@ -57,8 +55,7 @@ impl From<&ProtocolError> for ErrorCode {
             ProtocolError::UnsupportedVersion { .. } | ProtocolError::NoSuchVersion(_) => {
                 ErrorCode::UnsupportedVersion
             }
-            ProtocolError::FrameSize { .. }
-            | ProtocolError::HeaderCutOff
+            ProtocolError::HeaderCutOff
             | ProtocolError::UnknownApiKey(_)
             | ProtocolError::CutOff { .. }
             | ProtocolError::Count { .. }

@@ -13,7 +13,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::Request as RequestMessage;
 
 use crate::error::ProtocolError;
 use crate::schema::{self, Field, Kind};
@@ -55,12 +54,6 @@ pub fn admit_request(api_key: i16, version: i16, body: Bytes) -> Result<Bytes, P
         Ok(()) => Ok(edited),
         Err(_) => Err(refused),
     }
-}
-
-/// Checks and decodes the body of a request.
-pub fn decode_request<R: RequestMessage>(version: i16, body: Bytes) -> Result<R, ProtocolError> {
-    let mut body = admit_request(R::KEY, version, body)?;
-    R::decode(&mut body, version).map_err(|error| ProtocolError::Undecodable(error.to_string()))
 }
 
 /// What the walk lets pass.

@@ -34,7 +34,7 @@ pub fn peek_key_and_version(frame: &[u8]) -> Option<(i16, i16)> {
 ///
 /// Upstream reads the header of a version that does not exist as that of the nearest one that does;
 /// an ApiVersions request of a newer client is answered so.
-pub fn request_header_version(api_key: i16, version: i16) -> Result<i16, ProtocolError> {
+fn request_header_version(api_key: i16, version: i16) -> Result<i16, ProtocolError> {
     let request = schema::request(api_key).ok_or(ProtocolError::UnknownApiKey(api_key))?;
     Ok(if request.is_flexible(version) { 2 } else { 1 })
 }

@@ -1,4 +1,4 @@
-//! Kafka bytes to values and back, without ever waiting: frames, headers, messages, record batches.
+//! Kafka bytes to values and back, without ever waiting: headers, messages, record batches.
 //!
 //! Invariant: no input panics, and none allocates more than the bytes that arrived warrant.
 
@@ -8,7 +8,6 @@ pub mod batch;
 mod compression;
 pub mod error;
 pub mod error_code;
-pub mod frame;
 mod generated;
 pub mod guard;
 pub mod header;
@@ -30,12 +29,10 @@ pub use batch::{
 };
 pub use error::ProtocolError;
 pub use error_code::{ErrorCode, code_of};
-pub use frame::FrameCodec;
-pub use guard::{admit_request, check_request, decode_request};
+pub use guard::{admit_request, check_request};
 pub use header::{
     RequestFrame, decode_request_header, peek_key_and_version, response_header_version,
 };
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 pub use records::{BatchBuilder, Header, Record, RecordRules, RecordSummary, control, validate};
 pub use response::{Chunk, RecordsField, ResponseBuf};
-pub use wire::EncodeError;

@@ -21,7 +21,7 @@ pub(crate) trait Wire: Sized {
 
 /// Why a value cannot be written at a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EncodeError {
+pub(crate) enum EncodeError {
     #[error("there is no version {0}")]
     Version(i16),
     #[error("{0} is set, and the version does not have it")]

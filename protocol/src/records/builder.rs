@@ -11,7 +11,7 @@ use crate::batch::{
 };
 use crate::compression::compress;
 use crate::ids::{LeaderEpoch, Offset, Timestamp};
-use crate::varint::{size_of_int, write_int, write_long};
+use crate::varint::{write_int, write_long};
 
 /// A batch that is being written.
 ///
@@ -121,16 +121,6 @@ impl BatchBuilder {
     /// The size that the batch has now, before compression.
     pub fn size_in_bytes(&self) -> usize {
         HEADER_SIZE + self.records.len()
-    }
-
-    /// At most so much longer a batch gets by one record without headers, before compression.
-    pub fn size_of_record(key: Option<&[u8]>, value: Option<&[u8]>) -> usize {
-        const FIXED_MAX: usize = 1 + 10 + 5 + 5;
-        let of = |field: Option<&[u8]>| {
-            field.map_or(1, |bytes| size_of_int(length_of(bytes.len())) + bytes.len())
-        };
-        let body = FIXED_MAX + of(key) + of(value);
-        size_of_int(length_of(body)) + body
     }
 
     /// # Panics
