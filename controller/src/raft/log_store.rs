@@ -141,7 +141,6 @@ impl LogStore {
     ) -> Result<LogStore, Error> {
         give_up_lost(&log, snapshot)?;
         let state = recover(&log, &files, me, snapshot)?;
-        state.write(&files)?;
         let first = state.purged.map_or(0, |purged| purged.index + 1);
         start_log_at(&log, first)?;
         let uncovered = snapshot.map_or(first, |snapshot| first.max(snapshot.index + 1));
@@ -237,6 +236,7 @@ fn recover(
     let unknown = state.purged.is_none_or(|purged| purged.index + 1 < start);
     if (unknown && start > 0) || end < covered {
         state.purged = snapshot;
+        state.write(files)?;
     }
     Ok(state)
 }
@@ -473,6 +473,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let stored = self.shared.state.lock().vote;
+        if stored.is_some_and(|stored| stored.leader_id == vote.leader_id) {
+            // That it won is nothing to remember: see `read_vote`.
+            return Ok(());
+        }
         self.shared
             .save_state(|state| state.vote = Some(*vote))
             .await

@@ -264,9 +264,10 @@ impl ControllerHandle {
 
     pub async fn describe_quorum(
         &self,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeQuorumRequest,
     ) -> DescribeQuorumResponse {
-        quorum::describe_quorum(&request, &self.consensus.quorum(), self.clock.now())
+        let quorum = self.consensus.quorum();
+        quorum::describe_quorum(&request, context.api_version, &quorum, self.clock.now())
     }
 }

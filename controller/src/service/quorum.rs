@@ -11,6 +11,7 @@ use crate::raft::{Quorum, Voter};
 
 pub(super) fn describe_quorum(
     request: &DescribeQuorumRequest,
+    api_version: i16,
     quorum: &Quorum,
     now: Timestamp,
 ) -> DescribeQuorumResponse {
@@ -23,16 +24,16 @@ pub(super) fn describe_quorum(
     if !is_metadata_log {
         return response.with_topics(vec![unknown(topic)]);
     }
-    let nodes = quorum
-        .voters
-        .iter()
-        // Voters are reached inside this process: there is no listener to tell of.
-        .map(|voter| Node::default().with_node_id(BrokerId(voter.id)))
-        .collect();
     let topic = TopicData::default()
         .with_topic_name(topic.topic_name.clone())
         .with_partitions(vec![partition(quorum, now)]);
-    response.with_topics(vec![topic]).with_nodes(nodes)
+    let response = response.with_topics(vec![topic]);
+    if api_version < 2 {
+        return response;
+    }
+    // Voters are reached inside this process: there is no listener to tell of.
+    let node = |voter: &Voter| Node::default().with_node_id(BrokerId(voter.id));
+    response.with_nodes(quorum.voters.iter().map(node).collect())
 }
 
 fn partition(quorum: &Quorum, now: Timestamp) -> PartitionData {
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn the_metadata_log_is_described() {
         let asked = request(CLUSTER_METADATA_TOPIC, &[0]);
-        let response = describe_quorum(&asked, &quorum(), Timestamp(77));
+        let response = describe_quorum(&asked, 2, &quorum(), Timestamp(77));
         assert_eq!(response.error_code, 0);
         let partition = &response.topics[0].partitions[0];
         assert_eq!(
@@ -131,12 +132,15 @@ mod tests {
         assert!(partition.observers.is_empty());
         assert_eq!(response.nodes[0].node_id, BrokerId(1));
         assert!(response.nodes[0].listeners.is_empty());
+        // Older versions have no place for nodes.
+        let response = describe_quorum(&asked, 1, &quorum(), Timestamp(77));
+        assert!(response.nodes.is_empty());
     }
 
     #[test]
     fn other_partitions_are_unknown() {
         for asked in [request("t", &[0]), request(CLUSTER_METADATA_TOPIC, &[0, 1])] {
-            let response = describe_quorum(&asked, &quorum(), Timestamp(77));
+            let response = describe_quorum(&asked, 2, &quorum(), Timestamp(77));
             let partitions = &response.topics[0].partitions;
             assert!(!partitions.is_empty());
             assert!(partitions.iter().all(|partition| partition.error_code == 3));

@@ -12,15 +12,19 @@ use crate::control::topics::topic_name_of;
 
 #[tokio::test]
 async fn an_empty_folder_leads_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let began = Instant::now();
-    let node = start(folder.path()).await;
-    let taken = began.elapsed();
-    println!("an empty folder led after {taken:?}");
+    let mut taken = Vec::new();
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let node = start(folder.path()).await;
+        taken.push(began.elapsed());
+        assert_eq!(node.handle.image().features.level("metadata.version"), 30);
+        node.stop().await;
+    }
+    taken.sort_unstable();
+    println!("an empty folder led after {:?} to {:?}", taken[0], taken[9]);
     // An election time-out would be 150 ms and more.
-    assert!(taken < Duration::from_millis(140), "{taken:?}");
-    assert_eq!(node.handle.image().features.level("metadata.version"), 30);
-    node.stop().await;
+    assert!(taken[0] < Duration::from_millis(100), "{taken:?}");
 }
 
 #[tokio::test]

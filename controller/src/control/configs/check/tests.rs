@@ -49,9 +49,17 @@ fn resource<'a>(
     }
 }
 
-/// As a node with nothing but its id in server.properties.
+/// As a node with the least that server.properties must have.
 fn settings() -> Settings {
-    let properties = BTreeMap::from([("node.id".to_owned(), "1".to_owned())]);
+    let properties = [
+        ("node.id", "1"),
+        ("process.roles", "broker,controller"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+        ("controller.quorum.bootstrap.servers", "localhost:9093"),
+    ];
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let properties: BTreeMap<_, _> = properties.into_iter().map(owned).collect();
     let static_properties = std::sync::Arc::new(metadata::config::with_node_id(properties));
     Settings {
         static_properties,
