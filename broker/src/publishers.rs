@@ -43,6 +43,7 @@ impl MetadataPublisher for ReplicaPublisher {
     }
 
     fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        self.set_strays_aside(image);
         let mut gone = Vec::new();
         for topic in delta.topics_delta().deleted() {
             self.delete(topic);
@@ -71,6 +72,20 @@ impl MetadataPublisher for ReplicaPublisher {
 }
 
 impl ReplicaPublisher {
+    /// Before anything is opened: a topic made anew must not meet the folder of its namesake.
+    fn set_strays_aside(&self, image: &MetadataImage) {
+        let aside = self.log_dir.set_strays_aside(|found| {
+            let topic = image.topics.by_name(&found.topic_partition.topic);
+            topic.is_some_and(|topic| {
+                topic.partition(found.topic_partition.partition).is_some()
+                    && found.topic_id.is_none_or(|id| id == topic.id)
+            })
+        });
+        if let Err(error) = aside {
+            error!(%error, "could not set all logs of deleted topics aside");
+        }
+    }
+
     fn open_all(&self, wanted: &[Wanted<'_>], image: &MetadataImage) {
         if wanted.len() < OPENERS {
             wanted.iter().for_each(|wanted| self.open(wanted, image));
@@ -133,10 +148,12 @@ impl ReplicaPublisher {
                 self.groups.resign(partition);
             }
             let gone = ErrorCode::UnknownTopicOrPartition;
-            let Some(served) = self.replicas.remove(&topic_partition, gone) else {
-                continue;
+            let deleted = match self.replicas.remove(&topic_partition, gone) {
+                Some(served) => self.log_dir.delete(served.log()),
+                // Its log could not be opened; it goes all the same.
+                None => self.log_dir.delete_found(&topic_partition),
             };
-            if let Err(error) = self.log_dir.delete(served.log()) {
+            if let Err(error) = deleted {
                 error!(partition = %topic_partition, %error, "could not delete the log");
             }
         }

@@ -72,7 +72,7 @@ pub struct LogDir {
     shared: Arc<Shared>,
     cluster_id: String,
     was_closed_cleanly: bool,
-    found: Vec<FoundLog>,
+    found: Mutex<Vec<FoundLog>>,
     logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
     /// Logs that some thread is opening; the others wait for it.
     opening: Mutex<BTreeSet<TopicPartition>>,
@@ -91,6 +91,13 @@ impl Drop for OpeningTurn<'_> {
     fn drop(&mut self) {
         self.dir.opening.lock().remove(&self.topic_partition);
         self.dir.opened.notify_all();
+    }
+}
+
+impl Drop for LogDir {
+    fn drop(&mut self) {
+        // Whoever still holds a log must not hold the database, which the next to come opens.
+        self.shared.close_kv();
     }
 }
 
@@ -132,7 +139,7 @@ impl LogDir {
             shared: Arc::new(shared),
             cluster_id: identity.cluster_id,
             was_closed_cleanly,
-            found,
+            found: Mutex::new(found),
             logs: Mutex::new(BTreeMap::new()),
             opening: Mutex::new(BTreeSet::new()),
             opened: Condvar::new(),
@@ -160,7 +167,32 @@ impl LogDir {
 
     /// The logs that were there when the directory was opened.
     pub fn found_logs(&self) -> Vec<FoundLog> {
-        self.found.clone()
+        self.found.lock().clone()
+    }
+
+    /// Sets aside, under a name ending in `-stray`, the logs found at the start that belong to no
+    /// topic there is: a crash cut their deletion short, or the metadata is another's.
+    ///
+    /// They are kept, as upstream keeps them: only a person can tell. Looks at each log once.
+    pub fn set_strays_aside(&self, is_known: impl Fn(&FoundLog) -> bool) -> Result<(), Error> {
+        let found = std::mem::take(&mut *self.found.lock());
+        let mut result = Ok(());
+        for stray in found.iter().filter(|found| !is_known(found)) {
+            let topic_partition = &stray.topic_partition;
+            let _turn = self.turn_to_open(topic_partition);
+            if self.log(topic_partition).is_some() {
+                continue;
+            }
+            match self.rename_folder(topic_partition, "stray") {
+                Ok(to) => {
+                    let kept = to.display();
+                    warn!(log = %topic_partition, %kept, "no topic has this log: set aside");
+                    result = result.and(self.shared.forget_checkpoints(topic_partition));
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        result
     }
 
     /// A log that is open.
@@ -268,13 +300,19 @@ impl LogDir {
         self.remove_folder(topic_partition, Some(log))
     }
 
-    /// Removes a log that was found and that nobody has opened, without looking into it.
+    /// Removes a log that was found and that nobody has opened, without looking into it. One that
+    /// is not there is removed already.
     pub fn delete_found(&self, topic_partition: &TopicPartition) -> Result<(), Error> {
         let _turn = self.turn_to_open(topic_partition);
         if let Some(log) = self.log(topic_partition) {
             return self.delete(&log);
         }
-        self.remove_folder(topic_partition, None)
+        match self.remove_folder(topic_partition, None) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Renames a log's folder first, so that no half of it is found after a crash.
@@ -283,19 +321,24 @@ impl LogDir {
         topic_partition: &TopicPartition,
         log: Option<&Log>,
     ) -> Result<(), Error> {
-        let from = self.shared.path.join(topic_partition.to_string());
-        let to = self.shared.path.join(deleted_name(topic_partition));
-        let fs = &*self.shared.fs;
-        fs.rename(&from, &to)
-            .map_err(|error| Error::io("rename", &from, error))?;
+        let to = self.rename_folder(topic_partition, "delete")?;
         if let Some(log) = log {
             log.folder_renamed(to.clone());
         }
         self.shared.forget_checkpoints(topic_partition)?;
+        let fs = &*self.shared.fs;
         fs.remove_dir_all(&to)
             .map_err(|error| Error::io("remove", &to, error))?;
         info!(log = %topic_partition, "deleted the log");
         Ok(())
+    }
+
+    fn rename_folder(&self, log: &TopicPartition, to_be: &str) -> Result<PathBuf, Error> {
+        let from = self.shared.path.join(log.to_string());
+        let to = self.shared.path.join(name_aside(log, to_be));
+        let renamed = self.shared.fs.rename(&from, &to);
+        renamed.map_err(|error| Error::io("rename", &from, error))?;
+        Ok(to)
     }
 
     /// Goes on with deletions that a crash cut short, on a thread of its own: they take their time.
@@ -445,10 +488,10 @@ fn check_topic_id(
     })
 }
 
-/// As upstream names it: topic, partition, a unique part, `-delete`; the topic is cut to fit.
-fn deleted_name(topic_partition: &TopicPartition) -> String {
+/// As upstream names it: topic, partition, a unique part, what is to be; the topic is cut to fit.
+fn name_aside(topic_partition: &TopicPartition, to_be: &str) -> String {
     let unique = Uuid::new_v4().simple();
-    let suffix = format!("-{}.{unique}-delete", topic_partition.partition);
+    let suffix = format!("-{}.{unique}-{to_be}", topic_partition.partition);
     let mut topic = topic_partition.topic.to_string();
     topic.truncate(FOLDER_NAME_MAX - suffix.len());
     topic + &suffix
