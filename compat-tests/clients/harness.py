@@ -12,6 +12,8 @@ import traceback
 
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 RUN_ID = os.environ["RUN_ID"]
+# Old enough to be no other time, and young enough not to be deleted by retention.
+START = int(time.time() * 1000) - 3_600_000
 
 
 class Part:

@@ -16,7 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const startMs = 1_700_000_000_000
+// startMs is old enough to be no other time, and young enough not to be deleted by retention.
+var startMs = time.Now().UnixMilli() - 3_600_000
 
 var franzCodecs = map[string]kgo.CompressionCodec{
 	"none":   kgo.NoCompression(),

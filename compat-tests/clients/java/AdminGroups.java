@@ -147,7 +147,7 @@ final class AdminGroups {
 
     private static void listOffsets() throws Exception {
         String topic = Clients.create("jg-list-offsets", 1);
-        long start = 1_700_000_000_000L;
+        long start = Check.START;
         long[] times = {start, start + 5000, start + 1000};
         for (long time : times) {
             Clients.send(List.of(new ProducerRecord<>(topic, 0, time, null, "v")));

@@ -24,7 +24,7 @@ import org.apache.kafka.common.record.TimestampType;
 
 /** Produced records come back exactly, with every codec and every acks, or are refused. */
 final class ProduceConsume {
-    private static final long START = 1_700_000_000_000L;
+    private static final long START = Check.START;
 
     private ProduceConsume() {}
 

@@ -6,7 +6,8 @@ const { check, equal, eventually, refused, unique } = require('./harness.js')
 const { CompressionTypes, Member, create, read, sendValues, withAdmin, withProducer } =
   require('./kafka.js')
 
-const START = 1_700_000_000_000
+// Old enough to be no other time, and young enough not to be deleted by retention.
+const START = Date.now() - 3_600_000
 const CODECS = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,

@@ -12,9 +12,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import MessageSizeTooLargeError, OffsetOutOfRangeError
 
-from harness import BOOTSTRAP, equal, unique
-
-START = 1_700_000_000_000
+from harness import BOOTSTRAP, START, equal, unique
 
 
 def producer(**config):

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 )
 
 from confluent_clients import consumer, create, deliver, has_code, read, take, text
-from harness import BOOTSTRAP, equal, eventually, raises, soon_equal, unique
+from harness import BOOTSTRAP, START, equal, eventually, raises, soon_equal, unique
 
 admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
 
@@ -242,15 +242,14 @@ def list_offsets(topic, spec):
 
 def offsets_are_listed_and_records_deleted():
     topic = create("ca-offsets")
-    start = 1_700_000_000_000
-    times = [start, start + 5000, start + 1000]
+    times = [START, START + 5000, START + 1000]
     deliver(topic, [{"value": f"{n}", "timestamp": at} for n, at in enumerate(times)])
     equal(list_offsets(topic, OffsetSpec.earliest()).offset, 0)
     equal(list_offsets(topic, OffsetSpec.latest()).offset, 3)
     newest = list_offsets(topic, OffsetSpec.max_timestamp())
-    equal((newest.offset, newest.timestamp), (1, start + 5000), "record of the highest time")
-    found = list_offsets(topic, OffsetSpec.for_timestamp(start + 1))
-    equal((found.offset, found.timestamp), (1, start + 5000), "first record at or after a time")
+    equal((newest.offset, newest.timestamp), (1, START + 5000), "record of the highest time")
+    found = list_offsets(topic, OffsetSpec.for_timestamp(START + 1))
+    equal((found.offset, found.timestamp), (1, START + 5000), "first record at or after a time")
 
     def delete_before(offset):
         where = TopicPartition(topic, 0, offset)

@@ -14,7 +14,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from harness import BOOTSTRAP, equal, eventually, raises, unique
+from harness import BOOTSTRAP, START, equal, eventually, raises, unique
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -117,13 +117,12 @@ def has_code(*codes):
 def round_trip(codec, acks):
     def body():
         topic = create(f"c-{codec}-{acks}")
-        start = 1_700_000_000_000
         sent = [
             {
                 "key": None if n % 5 == 0 else f"key {n}",
                 "value": None if n % 7 == 0 else f"value {n} " + "ab" * (n % 90),
                 "headers": [("trace", b"\x00\xff"), ("n", str(n).encode()), ("null", None)],
-                "timestamp": start + n,
+                "timestamp": START + n,
             }
             for n in range(1, 301)
         ]
@@ -197,8 +196,7 @@ def the_first_produce_after_a_create_never_fails():
 
 def seek_times_and_watermarks_are_exact():
     topic = create("c-offsets")
-    start = 1_700_000_000_000
-    deliver(topic, [{"value": f"{n}", "timestamp": start + n * 1000} for n in range(20)])
+    deliver(topic, [{"value": f"{n}", "timestamp": START + n * 1000} for n in range(20)])
     client = consumer(unique("c-offsets"))
     try:
         where = TopicPartition(topic, 0)
@@ -208,11 +206,11 @@ def seek_times_and_watermarks_are_exact():
             (found,) = client.offsets_for_times([TopicPartition(topic, 0, time_ms)], 10)
             return found.offset
 
-        equal(offset_at(start), 0)
-        equal(offset_at(start + 5000), 5)
-        equal(offset_at(start + 5001), 6)
-        equal(offset_at(start - 1), 0)
-        equal(offset_at(start + 19_001), -1, "after the last record")
+        equal(offset_at(START), 0)
+        equal(offset_at(START + 5000), 5)
+        equal(offset_at(START + 5001), 6)
+        equal(offset_at(START - 1), 0)
+        equal(offset_at(START + 19_001), -1, "after the last record")
         client.assign([TopicPartition(topic, 0, 12)])
         equal([m.offset() for m in take(client, 8)], list(range(12, 20)))
         client.seek(TopicPartition(topic, 0, 3))

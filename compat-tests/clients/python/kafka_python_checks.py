@@ -11,9 +11,7 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
-from harness import BOOTSTRAP, equal, eventually, raises, soon_equal, unique
-
-START = 1_700_000_000_000
+from harness import BOOTSTRAP, START, equal, eventually, raises, soon_equal, unique
 
 
 def admin_client():

@@ -188,10 +188,11 @@ def configs_sets_describes_and_deletes():
     )
 
 
-def console_tools_carry_keys_headers_and_every_codec():
+def console_tools_and_dump_log_carry_every_codec():
     topic = create("t-console", 1)
     expected = []
-    for number, codec in enumerate(["none", "gzip", "snappy", "lz4", "zstd"]):
+    codecs = ["none", "gzip", "snappy", "lz4", "zstd"]
+    for number, codec in enumerate(codecs):
         produce(
             topic,
             [f"h1:a,h2:b\tkey{number}\tvalue {codec} {n}" for n in range(2)],
@@ -213,6 +214,7 @@ def console_tools_carry_keys_headers_and_every_codec():
     lines = [line for line in out.splitlines() if line.startswith("Partition:")]
     equal(lines, expected)
     contains(text, "Processed a total of 10 messages")
+    dump_log_reads(topic, codecs, expected)
 
 
 def consumer_groups_follows_a_group_through_its_life():
@@ -320,16 +322,41 @@ def get_offsets_delete_records_and_log_dirs_agree():
     equal(offsets(topic, "--time", "latest"), before)
 
 
+def dump_log_reads(topic, codecs, expected):
+    """The broker runs on this machine, so upstream's tool can read the segment it wrote."""
+    folder = os.path.join(log_dir(topic)["logDir"], f"{topic}-0")
+    file = os.path.join(folder, "00000000000000000000.log")
+    out, _ = tool("kafka-dump-log", "--files", file, "--print-data-log", "--deep-iteration")
+    batches = re.findall(
+        r"^baseOffset: \d+ lastOffset: \d+ count: (\d+) .* magic: 2 compresscodec: (\w+) "
+        r"crc: \d+ isvalid: true$",
+        out,
+        re.M,
+    )
+    equal(sum(int(count) for count, _ in batches), len(expected), "records in the batches")
+    equal(list(dict.fromkeys(codec for _, codec in batches)), codecs, "codecs of the batches")
+    records = re.findall(
+        r"^\| offset: (\d+) .* headerKeys: \[(.*)\] key: (.*) payload: (.*)$", out, re.M
+    )
+    # Of headers it prints the names only.
+    names_only = [line.replace("h1:a,h2:b", "h1,h2") for line in expected]
+    equal([f"Partition:0\tOffset:{o}\t{h}\t{k}\t{v}" for o, h, k, v in records], names_only)
+
+
+def log_dir(topic):
+    """What the broker tells of its one folder and of the topic in it."""
+    out, _ = tool("kafka-log-dirs", *SERVER, "--describe", "--topic-list", topic)
+    (broker,) = json.loads(out.splitlines()[-1])["brokers"]
+    (folder,) = broker["logDirs"]
+    equal(folder["error"], None)
+    return folder
+
+
 def log_dir_sizes(topic):
     """Partition number to size."""
-    out, _ = tool("kafka-log-dirs", *SERVER, "--describe", "--topic-list", topic)
-    answer = json.loads(out.splitlines()[-1])
-    (broker,) = answer["brokers"]
-    (log_dir,) = broker["logDirs"]
-    equal(log_dir["error"], None)
     return {
         int(replica["partition"].rsplit("-", 1)[1]): replica["size"]
-        for replica in log_dir["partitions"]
+        for replica in log_dir(topic)["partitions"]
     }
 
 
@@ -377,7 +404,7 @@ for body in [
     topics_creates_alters_lists_describes_and_deletes,
     topics_tells_what_is_wrong,
     configs_sets_describes_and_deletes,
-    console_tools_carry_keys_headers_and_every_codec,
+    console_tools_and_dump_log_carry_every_codec,
     consumer_groups_follows_a_group_through_its_life,
     get_offsets_delete_records_and_log_dirs_agree,
     perf_tests_move_every_record,
