@@ -45,9 +45,10 @@ async fn find(
     match key_type {
         GROUP => {}
         TRANSACTION if ctx.version >= 1 => {
-            // Retriable codes would have clients wait for what does not come.
+            // The one code on which both the Java client and librdkafka give up: on others
+            // librdkafka asks again, for what does not come.
             let why = "transactions are not served: transaction.version is 0";
-            return Err((ErrorCode::UnsupportedVersion, Some(why)));
+            return Err((ErrorCode::TransactionalIdAuthorizationFailed, Some(why)));
         }
         SHARE if ctx.version >= 6 => {
             return Err((
