@@ -52,6 +52,8 @@ enum Kind {
     Any,
     /// The elements of an array, in any order.
     Unordered,
+    /// Of record batches, those that are not cut off at the end.
+    WholeBatches,
     /// An array of structs with a `Name` becomes an object by name.
     ByName,
     /// Of an array with one element per API, the APIs that are compared (`apis.json`).
@@ -167,6 +169,17 @@ impl Masks {
                 return;
             }
             Kind::ByName => return,
+            Kind::WholeBatches => {
+                if let Value::Array(batches) = value
+                    && batches.len() > 1
+                    && batches
+                        .last()
+                        .is_some_and(|last| last.get("unreadable").is_some())
+                {
+                    batches.pop();
+                }
+                return;
+            }
             Kind::ComparedApis => {
                 if let Value::Array(items) = value {
                     let key = |item: &Value| item.get("ApiKey").and_then(Value::as_i64);
