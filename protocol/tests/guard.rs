@@ -5,7 +5,9 @@ mod support;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
 use protocol::messages::*;
-use protocol::{ProtocolError, StrBytes, admit_request, check_request, schema};
+use protocol::{
+    ProtocolError, StrBytes, admit_request, check_request, decode_request_header, schema,
+};
 use support::Random;
 use support::requests::{codecs, random_body};
 
@@ -378,4 +380,27 @@ fn what_is_admitted_is_decodable() {
         }
     }
     assert!(edited > 100, "{edited}");
+}
+
+#[test]
+fn no_header_panics_and_what_is_read_is_the_rest() {
+    let mut random = Random(6);
+    let mut read = 0;
+    for _ in 0..300_000 {
+        let size = random.below(40);
+        let mut frame = random.bytes(size);
+        // A key and a version that exist, more often than chance would have it.
+        if let Some(front) = frame.first_chunk_mut::<4>() {
+            *front = [0, random.below(95) as u8, 0, random.below(14) as u8];
+        }
+        if let Some(client_id_length) = frame.get_mut(8..10) {
+            client_id_length.copy_from_slice(&[0, random.below(12) as u8]);
+        }
+        let frame = Bytes::from(frame);
+        if let Ok(header) = decode_request_header(frame.clone()) {
+            assert!(frame.ends_with(&header.body));
+            read += 1;
+        }
+    }
+    assert!(read > 50_000, "{read}");
 }
