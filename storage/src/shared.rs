@@ -102,6 +102,11 @@ impl Shared {
         self.kv.get()
     }
 
+    /// Closes the views; the logs that are still held do without.
+    pub(crate) fn close_kv(&self) {
+        self.kv.close();
+    }
+
     pub(crate) fn is_offline(&self) -> bool {
         self.offline.load(Ordering::Acquire)
     }

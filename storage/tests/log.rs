@@ -4,8 +4,16 @@
 
 mod support;
 
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use protocol::{ErrorCode, Offset, Timestamp};
-use storage::{LogConfig, ReadError};
+use storage::{
+    DirEntry, Fs, FsFile, LogConfig, LogDir, LogDirOptions, OpenMode, ReadError, RealFs,
+};
 use support::*;
 
 #[test]
@@ -134,4 +142,212 @@ fn a_record_is_found_by_its_time() {
         (Offset(99), Some(EPOCH))
     );
     assert_eq!(log.max_timestamp(Offset(99)).unwrap(), None);
+}
+
+/// The operating system's files, with a count of the bytes that are read from segments.
+#[derive(Clone, Default)]
+struct CountingFs {
+    read: Arc<AtomicUsize>,
+}
+
+struct CountingFile {
+    file: Arc<dyn FsFile>,
+    read: Option<Arc<AtomicUsize>>,
+}
+
+impl FsFile for CountingFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, position)?;
+        if let Some(read) = &self.read {
+            read.fetch_add(count, Ordering::Relaxed);
+        }
+        Ok(count)
+    }
+
+    fn write_vectored_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        self.file.write_vectored_at(buffers, position)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn set_len(&self, size: u64) -> io::Result<()> {
+        self.file.set_len(size)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn reserve(&self, size: u64) -> io::Result<()> {
+        self.file.reserve(size)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+}
+
+impl Fs for CountingFs {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
+        let is_segment = path.extension().is_some_and(|extension| extension == "log");
+        let file = RealFs.open(path, mode)?;
+        let read = is_segment.then(|| Arc::clone(&self.read));
+        Ok(Arc::new(CountingFile { file, read }))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<DirEntry>> {
+        RealFs.list(folder)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        RealFs.create_dir_all(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealFs.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        RealFs.remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        RealFs.remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        RealFs.sync_dir(path)
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<Timestamp> {
+        RealFs.modified(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        RealFs.lock(path)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<(u64, u64)> {
+        RealFs.space(path)
+    }
+}
+
+#[test]
+fn opening_a_log_that_was_closed_cleanly_reads_its_tail_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LogConfig {
+        segment_bytes: 1 << 20,
+        ..LogConfig::default()
+    };
+    let value = "x".repeat(500);
+    {
+        let dir = open_dir(folder.path());
+        let log = open_log(&dir, config.clone());
+        for number in 0..5000 {
+            append(&log, idempotent(1, 0, number, &[&value])).unwrap();
+        }
+        dir.close().unwrap();
+    }
+    let fs = CountingFs::default();
+    let options = LogDirOptions {
+        fs: Arc::new(fs.clone()),
+        ..LogDirOptions::new(1)
+    };
+    let dir = LogDir::open(folder.path(), options).unwrap();
+    let log = open_log(&dir, config);
+    assert_eq!(log.log_end_offset(), Offset(5000));
+    assert!(
+        append(&log, idempotent(1, 0, 4999, &[&value]))
+            .unwrap()
+            .duplicate
+    );
+    let read = fs.read.load(Ordering::Relaxed);
+    assert!((500..20_000).contains(&read), "{read} bytes were read");
+}
+
+#[test]
+fn damage_behind_a_clean_stop_is_not_given_to_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = {
+        let dir = open_dir(folder.path());
+        let log = open_log(
+            &dir,
+            LogConfig {
+                index_interval_bytes: 100,
+                ..LogConfig::default()
+            },
+        );
+        for number in 0..10 {
+            append(&log, batch(&[&format!("value {number}")])).unwrap();
+        }
+        let size = log.size_in_bytes() as usize / 10;
+        dir.close().unwrap();
+        size
+    };
+    let path = folder.path().join("orders-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[size * 4 + 70] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let dir = open_dir(folder.path());
+    let log = open_log(&dir, LogConfig::default());
+    let slice = log.read(Offset(0), Offset(10), 1 << 20, true).unwrap();
+    assert_eq!((values_of(&slice).len(), slice.next_offset), (4, Offset(4)));
+    let error = log
+        .read(Offset(4), Offset(10), 1 << 20, true)
+        .err()
+        .unwrap();
+    assert_eq!(ErrorCode::from(&error), ErrorCode::KafkaStorageError);
+    let slice = log.read(Offset(5), Offset(10), 1 << 20, true).unwrap();
+    assert_eq!(values_of(&slice).len(), 5);
+}
+
+#[test]
+fn readers_see_whole_batches_while_the_log_is_written_rolled_and_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open_dir(folder.path());
+    let config = LogConfig {
+        segment_bytes: 4000,
+        index_interval_bytes: 300,
+        retention_bytes: 20_000,
+        file_delete_delay_ms: 0,
+        ..LogConfig::default()
+    };
+    let log = open_log(&dir, config);
+    let last = 3000;
+    std::thread::scope(|scope| {
+        for max_bytes in [1, 500, 5000] {
+            let log = &log;
+            scope.spawn(move || {
+                let mut next = Offset(0);
+                while next.0 < last {
+                    match log.read(next, log.log_end_offset(), max_bytes, true) {
+                        Ok(slice) => {
+                            for (offset, value) in values_of(&slice) {
+                                assert_eq!(value, format!("value {offset}"));
+                            }
+                            assert!(slice.next_offset >= next);
+                            next = slice.next_offset;
+                        }
+                        Err(ReadError::OffsetOutOfRange {
+                            log_start_offset, ..
+                        }) => {
+                            next = log_start_offset;
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        for number in 0..last {
+            append(&log, batch(&[&format!("value {number}")])).unwrap();
+            log.set_high_watermark(log.log_end_offset());
+            if number % 100 == 0 {
+                log.apply_retention(NOW).unwrap();
+                dir.checkpoint().unwrap();
+            }
+        }
+    });
+    assert!(log.log_start_offset() > Offset(2000));
 }

@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
-use tracing::{error, warn};
+use tracing::{info, warn};
 
 use crate::error::Error;
 use memory::MemoryStore;
@@ -103,10 +103,11 @@ pub struct Kv {
 impl Kv {
     /// Opens the database in a folder; a damaged one is removed and made anew.
     pub(crate) fn open(folder: &Path) -> Kv {
+        let opened = open_store(folder);
         Kv {
             folder: Some(folder.to_owned()),
-            store: RwLock::new(open_store(folder)),
-            failed: Mutex::new(false),
+            failed: Mutex::new(opened.is_none()),
+            store: RwLock::new(opened.unwrap_or_else(memory_store)),
         }
     }
 
@@ -114,8 +115,16 @@ impl Kv {
     pub fn in_memory() -> Kv {
         Kv {
             folder: None,
-            store: RwLock::new(Box::new(MemoryStore::default())),
+            store: RwLock::new(memory_store()),
             failed: Mutex::new(false),
+        }
+    }
+
+    /// Closes the database; what is put afterwards is forgotten.
+    pub(crate) fn close(&self) {
+        if self.folder.is_some() {
+            *self.failed.lock() = false;
+            *self.store.write() = memory_store();
         }
     }
 
@@ -168,24 +177,35 @@ impl Kv {
         }
         let mut store = self.store.write();
         // The database must be closed before it can be opened.
-        *store = Box::new(MemoryStore::default());
-        *store = open_store(folder);
-        *failed = false;
-        warn!(folder = %folder.display(), "opened the key-value view again after a failed write");
+        *store = memory_store();
+        if let Some(opened) = open_store(folder) {
+            *store = opened;
+            *failed = false;
+            info!(folder = %folder.display(), "the key-value view is open again");
+        }
     }
 }
 
-fn open_store(folder: &Path) -> Box<dyn Store> {
+fn memory_store() -> Box<dyn Store> {
+    Box::new(MemoryStore::default())
+}
+
+/// The database; `None` where it cannot be had at the moment.
+fn open_store(folder: &Path) -> Option<Box<dyn Store>> {
     let first = match RocksStore::open(folder) {
-        Ok(store) => return Box::new(store),
+        Ok(store) => return Some(Box::new(store)),
         Err(error) => error,
     };
+    if rocks::is_no_space(&first) {
+        warn!(folder = %folder.display(), error = %first, "the key-value view waits for room");
+        return None;
+    }
     warn!(folder = %folder.display(), error = %first, "the key-value view is made anew");
     match RocksStore::remove(folder).and_then(|()| RocksStore::open(folder)) {
-        Ok(store) => Box::new(store),
+        Ok(store) => Some(Box::new(store)),
         Err(error) => {
-            error!(folder = %folder.display(), %error, "the key-value view stays in memory");
-            Box::new(MemoryStore::default())
+            warn!(folder = %folder.display(), %error, "the key-value view stays in memory");
+            None
         }
     }
 }
@@ -216,6 +236,13 @@ impl LazyKv {
             kv: OnceLock::from(kv),
             opening: Mutex::new(None),
             folder: None,
+        }
+    }
+
+    /// Closes the database, wherever its opening is.
+    pub(crate) fn close(&self) {
+        if self.kv.get().is_some() || self.opening.lock().is_some() {
+            self.get().close();
         }
     }
 

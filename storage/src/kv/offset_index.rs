@@ -121,6 +121,44 @@ impl Kv {
         })
     }
 
+    /// As `index_by_position`, for a position not far behind a batch whose offset is known: looks
+    /// at the rows from that batch on, not from the end of the segment.
+    pub(crate) fn index_by_position_behind(
+        &self,
+        log: LogId,
+        base_offset: Offset,
+        offset: Offset,
+        position: u64,
+    ) -> Result<Option<IndexEntry>, Error> {
+        let low = keys::segment_prefix(log, base_offset);
+        let relative_offset = u32::try_from(offset - base_offset).unwrap_or(u32::MAX);
+        let at = Key::IndexChunk {
+            log,
+            base_offset,
+            relative_offset,
+        }
+        .encode();
+        let first = self
+            .last_in(Family::SegmentIndex, &low, &at)?
+            .map_or(at, |(key, _)| key);
+        let high = keys::prefix_end(&low);
+        let mut found = None;
+        self.scan(
+            Family::SegmentIndex,
+            &first,
+            high.as_deref(),
+            &mut |_, value| {
+                let entries = decode(value);
+                let count = entries.partition_point(|entry| u64::from(entry.position) <= position);
+                if let Some(entry) = count.checked_sub(1).and_then(|last| entries.get(last)) {
+                    found = Some(*entry);
+                }
+                count == entries.len()
+            },
+        )?;
+        Ok(found)
+    }
+
     /// The last known batch that begins at or below a position.
     pub(crate) fn index_by_position(
         &self,
@@ -237,6 +275,15 @@ mod tests {
             assert_eq!(by_position(99), None);
             assert_eq!(by_position(2559), Some(entry(40)));
             assert_eq!(by_position(2560), Some(entry(256)));
+            let behind = |offset, position| {
+                kv.index_by_position_behind(LOG, BASE, Offset(offset), position)
+                    .unwrap()
+            };
+            assert_eq!(behind(100, 99), None);
+            assert_eq!(behind(105, 100), Some(entry(10)));
+            assert_eq!(behind(125, 399), Some(entry(30)));
+            assert_eq!(behind(110, 2559), Some(entry(40)));
+            assert_eq!(behind(141, u64::MAX), Some(entry(300)));
             let by_time = |at| kv.index_by_timestamp(LOG, BASE, Timestamp(at)).unwrap();
             assert_eq!(by_time(1000), None);
             assert_eq!(by_time(2001), Some(entry(20)));

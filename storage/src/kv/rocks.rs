@@ -26,6 +26,11 @@ fn failed(action: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
     }
 }
 
+/// Whether the disk is full: the database itself is as good as before.
+pub(super) fn is_no_space(error: &Error) -> bool {
+    matches!(error, Error::Kv { message, .. } if message.contains("No space left on device"))
+}
+
 fn options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);

@@ -78,8 +78,10 @@ pub struct Log {
     aborted: Mutex<Vec<AbortedTransaction>>,
     remembered: Mutex<RememberedPositions>,
     sync: SyncGate,
-    /// Names were made in the folder, or the folder itself, since it was last synced.
+    /// Names were made in the folder since it was last synced.
     names_dirty: AtomicBool,
+    /// The folder itself may not be durable.
+    folder_dirty: AtomicBool,
     lost: Option<(Offset, Offset)>,
 }
 

@@ -216,6 +216,7 @@ impl OpenRequest {
             remembered: Mutex::new(RememberedPositions::default()),
             sync: SyncGate::default(),
             names_dirty: AtomicBool::new(true),
+            folder_dirty: AtomicBool::new(true),
             lost: recovered.lost,
         }
     }

@@ -261,7 +261,7 @@ impl Log {
             first_offset: first.base_offset,
             next_offset: first.next_offset(),
         };
-        let near = segment.batch_by_position(self.index(), target)?;
+        let near = segment.batch_by_position(self.index(), first.base_offset, target)?;
         if let Some((position, header)) = near
             && position > span.end
             && position <= target

@@ -17,7 +17,7 @@ use super::file::FileRange;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::Producers;
 use super::roll::snapshot_name;
-use super::scan::{Check, Scanner, Step, find_valid_batch};
+use super::scan::{Check, Scanner, Step, find_valid_batch, header_at};
 use super::segment::{IndexAccess, Segment};
 use super::snapshot;
 use super::types::AbortedTransaction;
@@ -176,6 +176,12 @@ impl Recovery<'_> {
         start: u64,
     ) -> Result<(), Error> {
         let from = replay.producers.end();
+        let file = checked.file.open()?;
+        let header = header_at(&*file, start, checked.size())
+            .map_err(|error| Error::io("read", checked.file.path(), error))?;
+        if header.is_some_and(|header| header.base_offset <= from) {
+            return Ok(());
+        }
         for (base_offset, segment) in self.segments.range(..=checked.base_offset) {
             let next = self.segments.range(base_offset.next()..).next();
             if next.is_some_and(|(next, _)| *next <= from) {

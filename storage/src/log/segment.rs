@@ -404,20 +404,20 @@ impl Segment {
         Ok(found.map_or(0, |(position, _)| position))
     }
 
-    /// The last indexed batch that begins at or below a position.
+    /// The last indexed batch that begins at or below a position, which lies behind the batch with
+    /// this offset.
     pub(crate) fn batch_by_position(
         &self,
         access: IndexAccess<'_>,
+        behind: Offset,
         position: u64,
     ) -> Result<Option<(u64, BatchHeader)>, Error> {
         self.lookup(
             access,
             |entry| u64::from(entry.position) <= position,
             || {
-                access
-                    .shared
-                    .kv()
-                    .index_by_position(access.log, self.base_offset, position)
+                let kv = access.shared.kv();
+                kv.index_by_position_behind(access.log, self.base_offset, behind, position)
             },
         )
     }

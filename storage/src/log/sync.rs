@@ -3,7 +3,8 @@
 //! Invariant: the recovery point moves only behind a sync that succeeded, and truncation never runs
 //! beside a sync.
 
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use protocol::{Offset, Timestamp};
@@ -151,18 +152,19 @@ impl Log {
 
     /// Makes the names in the log's folder durable, and the folder's own.
     fn sync_names(&self) -> Result<(), Error> {
-        if self.names_dirty.swap(false, Ordering::AcqRel) {
-            let folder = self.folder();
-            let synced = self
-                .shared
-                .sync_folder(&folder)
-                .and_then(|()| self.shared.sync_folder(&self.shared.path));
-            if synced.is_err() {
-                self.names_dirty.store(true, Ordering::Release);
-            }
-            return synced;
+        self.sync_once(&self.names_dirty, &self.folder())?;
+        self.sync_once(&self.folder_dirty, &self.shared.path)
+    }
+
+    fn sync_once(&self, dirty: &AtomicBool, folder: &Path) -> Result<(), Error> {
+        if !dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
-        Ok(())
+        let synced = self.shared.sync_folder(folder);
+        if synced.is_err() {
+            dirty.store(true, Ordering::Release);
+        }
+        synced
     }
 
     /// Writes the leader epochs down where the file does not say the same.
