@@ -402,5 +402,5 @@ fn no_header_panics_and_what_is_read_is_the_rest() {
             read += 1;
         }
     }
-    assert!(read > 50_000, "{read}");
+    assert!(read > 10_000, "{read}");
 }
