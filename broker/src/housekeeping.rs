@@ -12,11 +12,14 @@ use crate::api::Node;
 /// Runs until `stop`.
 pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
     let broker = &node.config.broker;
-    let mut checkpoint = every(i64::from(
-        broker
-            .log_flush_offset_checkpoint_interval_ms
-            .min(CHECKPOINT_MS_MAX),
-    ));
+    // One file write serves all that upstream writes in rhythms of their own.
+    let checkpoints = [
+        i64::from(broker.log_flush_offset_checkpoint_interval_ms),
+        i64::from(broker.log_flush_start_offset_checkpoint_interval_ms),
+        broker.replica_high_watermark_checkpoint_interval_ms,
+        broker.log_flush_scheduler_interval_ms,
+    ];
+    let mut checkpoint = every(checkpoints.into_iter().fold(i64::MAX, i64::min));
     let mut retention = every(broker.log_retention_check_interval_ms);
     loop {
         let work: fn(&Node) = tokio::select! {
@@ -34,12 +37,12 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
     }
 }
 
-/// Upstream writes its checkpoints every 60 s and its high watermarks every 5 s; here one file
-/// write serves both.
-const CHECKPOINT_MS_MAX: i32 = 5_000;
+/// What upstream calls never; a timer cannot wait for ever.
+const PERIOD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1000;
 
 fn every(period_ms: i64) -> tokio::time::Interval {
-    let period = Duration::from_millis(u64::try_from(period_ms).unwrap_or(1).max(1));
+    let period_ms = u64::try_from(period_ms).unwrap_or(1);
+    let period = Duration::from_millis(period_ms.clamp(1, PERIOD_MS_MAX));
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval

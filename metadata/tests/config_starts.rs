@@ -202,11 +202,11 @@ fn unknown_keys_are_named() {
 }
 
 #[test]
-fn limits_of_single_addresses_are_read() {
-    let layers = Layers::of_properties(properties(["max.connections.per.ip.overrides=a:1,::1:2"]));
-    let limits = BrokerConfig::parse(&layers)
-        .unwrap()
-        .connections_per_ip()
-        .unwrap();
-    assert_eq!(limits, [("a".to_owned(), 1), ("::1".to_owned(), 2)]);
+fn limits_of_single_addresses_are_checked() {
+    let start = |limits: &str| {
+        let text = format!("max.connections.per.ip.overrides={limits}");
+        check_properties(&properties([text.as_str()]))
+    };
+    assert!(start("a:1,::1:2").is_ok());
+    assert!(start("a:one").is_err());
 }

@@ -171,7 +171,6 @@ typed_config! {
     /// Negative for ever.
     connections_max_idle_ms: i64 = "connections.max.idle.ms";
     controller_listener_names: Vec<String> = "controller.listener.names";
-    controller_quorum_bootstrap_servers: Vec<String> = "controller.quorum.bootstrap.servers";
     controller_quorum_voters: Vec<String> = "controller.quorum.voters";
     default_replication_factor: i32 = "default.replication.factor";
     delete_topic_enable: bool = "delete.topic.enable";
@@ -190,60 +189,36 @@ typed_config! {
     log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms";
     log_flush_start_offset_checkpoint_interval_ms: i32 =
         "log.flush.start.offset.checkpoint.interval.ms";
-    log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms";
     log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms";
-    max_connection_creation_rate: i32 = "max.connection.creation.rate";
     max_connections: i32 = "max.connections";
     max_connections_per_ip: i32 = "max.connections.per.ip";
-    /// See [`BrokerConfig::connections_per_ip`].
-    max_connections_per_ip_overrides: String = "max.connections.per.ip.overrides";
     max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots";
     max_request_partition_size_limit: i32 = "max.request.partition.size.limit";
-    metadata_log_dir: Option<String> = "metadata.log.dir";
     node_id: i32 = "node.id";
     num_partitions: i32 = "num.partitions";
     num_recovery_threads_per_data_dir: i32 = "num.recovery.threads.per.data.dir";
     offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes";
     offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms";
-    offsets_load_buffer_size: i32 = "offsets.load.buffer.size";
     offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms";
     offsets_retention_minutes: i32 = "offsets.retention.minutes";
-    offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec";
     offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
     offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor";
     offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes";
     process_roles: Vec<String> = "process.roles";
-    producer_id_expiration_check_interval_ms: i32 = "producer.id.expiration.check.interval.ms";
     producer_id_expiration_ms: i32 = "producer.id.expiration.ms";
     /// -1 is no limit.
     queued_max_request_bytes: i64 = "queued.max.request.bytes";
-    replica_fetch_backoff_ms: i32 = "replica.fetch.backoff.ms";
-    replica_fetch_max_bytes: i32 = "replica.fetch.max.bytes";
-    replica_fetch_min_bytes: i32 = "replica.fetch.min.bytes";
-    replica_fetch_response_max_bytes: i32 = "replica.fetch.response.max.bytes";
-    replica_fetch_wait_max_ms: i32 = "replica.fetch.wait.max.ms";
     replica_high_watermark_checkpoint_interval_ms: i64 =
         "replica.high.watermark.checkpoint.interval.ms";
-    replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms";
     security_inter_broker_protocol: String = "security.inter.broker.protocol";
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
-    /// -1 leaves it to the system.
-    socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes";
     socket_request_max_bytes: i32 = "socket.request.max.bytes";
-    /// -1 leaves it to the system.
-    socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes";
 }
 
 impl BrokerConfig {
     /// The folders of the data: `log.dirs`, or `log.dir` where that is not set.
     pub fn data_dirs(&self) -> &[String] {
         self.log_dirs.as_deref().unwrap_or(&self.log_dir)
-    }
-
-    /// The limits of single addresses, from `max.connections.per.ip.overrides`.
-    pub fn connections_per_ip(&self) -> Result<Vec<(String, i32)>, ConfigError> {
-        let key = "max.connections.per.ip.overrides";
-        super::broker_check::parse_connection_limits(key, &self.max_connections_per_ip_overrides)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{ASYNC_RUNTIME, GROUPS, WRITES};
+use super::super::ignored::{ASYNC_RUNTIME, GROUPS, LOADING, SMALL_BATCHES, WRITES};
 use super::super::valid::Valid;
 
 config_table! {
@@ -21,7 +21,7 @@ config_table! {
     /// How long a commit of offsets may wait for its replicas.
     "offsets.commit.timeout.ms" Int = "5000", at_least(1);
     /// How many bytes are read at a time when offsets are loaded.
-    "offsets.load.buffer.size" Int = "5242880", at_least(1);
+    "offsets.load.buffer.size" Int = "5242880", at_least(1), ignored(LOADING);
     /// The replicas of __consumer_offsets, or as many as there are nodes.
     "offsets.topic.replication.factor" Short = "3", at_least(1);
     /// The partitions of __consumer_offsets; not to be changed once it exists.
@@ -29,7 +29,7 @@ config_table! {
     /// The segment size of __consumer_offsets, small so that it loads and compacts quickly.
     "offsets.topic.segment.bytes" Int = "104857600", at_least(1);
     /// The number of the codec of __consumer_offsets; 0 is none.
-    "offsets.topic.compression.codec" Int = "0";
+    "offsets.topic.compression.codec" Int = "0", ignored(SMALL_BATCHES);
     /// The largest buffer the group coordinator keeps between writes.
     "group.coordinator.cached.buffer.max.bytes" Int = "1048588", at_least(524288), cluster_wide,
         ignored(WRITES);

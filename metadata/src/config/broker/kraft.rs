@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{METRICS, ONE_NODE, RAFT, SECURITY, STARTUP};
+use super::super::ignored::{METRICS, ONE_LOG_DIR, ONE_NODE, RAFT, SECURITY, STARTUP};
 
 config_table! {
     pub(super) const ROWS;
@@ -36,7 +36,7 @@ config_table! {
     /// How much time brings a snapshot of the metadata about.
     "metadata.log.max.snapshot.interval.ms" Long = "3600000", at_least(0), ignored(RAFT);
     /// The log directory of the metadata log; the first of log.dirs where it is not set.
-    "metadata.log.dir" String;
+    "metadata.log.dir" String, ignored(ONE_LOG_DIR);
     /// The largest segment file of the metadata log.
     "metadata.log.segment.bytes" Int = "1073741824", at_least(8388608), ignored(RAFT);
     /// The longest time before the metadata log begins a new segment.

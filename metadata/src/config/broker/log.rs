@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{CORDONING, INDEX, ONE_NODE, PLUG_IN};
+use super::super::ignored::{CORDONING, HOUSEKEEPING, INDEX, ONE_NODE, PLUG_IN};
 
 config_table! {
     pub(super) const ROWS;
@@ -76,5 +76,5 @@ config_table! {
     /// How long a broker may fail to report a dead log directory before it stops.
     "log.dir.failure.timeout.ms" Long = "30000", at_least(1), ignored(ONE_NODE);
     /// How long after the start the tasks on logs begin.
-    "log.initial.task.delay.ms" Long = "30000", at_least(0), internal;
+    "log.initial.task.delay.ms" Long = "30000", at_least(0), internal, ignored(HOUSEKEEPING);
 }

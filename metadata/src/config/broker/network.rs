@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{ASYNC_RUNTIME, SECURITY};
+use super::super::ignored::{ASYNC_RUNTIME, AUTOTUNING, QUOTAS, SECURITY};
 use super::super::valid::Valid;
 
 config_table! {
@@ -17,9 +17,9 @@ config_table! {
     "listener.security.protocol.map" String =
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", per_broker;
     /// The send buffer of a client's socket; -1 leaves it to the system.
-    "socket.send.buffer.bytes" Int = "102400";
+    "socket.send.buffer.bytes" Int = "102400", ignored(AUTOTUNING);
     /// The receive buffer of a client's socket; -1 leaves it to the system.
-    "socket.receive.buffer.bytes" Int = "102400";
+    "socket.receive.buffer.bytes" Int = "102400", ignored(AUTOTUNING);
     /// The largest request taken; a larger one closes the connection.
     "socket.request.max.bytes" Int = "104857600", at_least(1);
     /// How many connections may wait to be accepted.
@@ -27,11 +27,11 @@ config_table! {
     /// How many connections one address may hold.
     "max.connections.per.ip" Int = "2147483647", at_least(0), cluster_wide;
     /// Other limits for single addresses or host names, as host:limit.
-    "max.connections.per.ip.overrides" String = "", cluster_wide;
+    "max.connections.per.ip.overrides" String = "", cluster_wide, ignored(QUOTAS);
     /// How many connections the broker, or a listener, may hold.
     "max.connections" Int = "2147483647", at_least(0), cluster_wide;
     /// How many connections a second the broker, or a listener, may accept.
-    "max.connection.creation.rate" Int = "2147483647", at_least(0), cluster_wide;
+    "max.connection.creation.rate" Int = "2147483647", at_least(0), cluster_wide, ignored(QUOTAS);
     /// How long a connection may be idle before it is closed.
     "connections.max.idle.ms" Long = "600000";
     /// How long a refused login waits before its connection closes.

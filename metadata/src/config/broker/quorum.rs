@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::RAFT;
+use super::super::ignored::{ONE_NODE, RAFT};
 use super::super::valid::Valid;
 
 config_table! {
@@ -12,7 +12,7 @@ config_table! {
     /// The voters of the quorum, as id@host:port.
     "controller.quorum.voters" List = "", valid(Valid::QuorumVoters);
     /// Where nodes find the quorum, as host:port.
-    "controller.quorum.bootstrap.servers" List = "", valid(Valid::QuorumBootstrapServers);
+    "controller.quorum.bootstrap.servers" List = "", valid(Valid::QuorumBootstrapServers), ignored(ONE_NODE);
     /// How long a voter waits for a leader before it stands for election.
     "controller.quorum.election.timeout.ms" Int = "1000", at_least(0), ignored(RAFT);
     /// How long a voter may fail to fetch from the leader before an election.

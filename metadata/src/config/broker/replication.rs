@@ -13,21 +13,21 @@ config_table! {
     /// The replicas of a partition where the creator of the topic does not say.
     "default.replication.factor" Int = "1";
     /// How long a follower may lag before it leaves the in-sync set.
-    "replica.lag.time.max.ms" Long = "30000";
+    "replica.lag.time.max.ms" Long = "30000", ignored(ONE_NODE);
     /// How long a follower's request may take.
     "replica.socket.timeout.ms" Int = "30000", ignored(ONE_NODE);
     /// The receive buffer of a follower's connection to its leader.
     "replica.socket.receive.buffer.bytes" Int = "65536", ignored(ONE_NODE);
     /// The bytes a follower asks for in one partition.
-    "replica.fetch.max.bytes" Int = "1048576", at_least(0);
+    "replica.fetch.max.bytes" Int = "1048576", at_least(0), ignored(ONE_NODE);
     /// How long a leader may hold a follower's fetch.
-    "replica.fetch.wait.max.ms" Int = "500";
+    "replica.fetch.wait.max.ms" Int = "500", ignored(ONE_NODE);
     /// How long a follower waits after a fetch failed.
-    "replica.fetch.backoff.ms" Int = "1000", at_least(0);
+    "replica.fetch.backoff.ms" Int = "1000", at_least(0), ignored(ONE_NODE);
     /// The bytes a follower's fetch waits for.
-    "replica.fetch.min.bytes" Int = "1";
+    "replica.fetch.min.bytes" Int = "1", ignored(ONE_NODE);
     /// The bytes a follower asks for in one answer.
-    "replica.fetch.response.max.bytes" Int = "10485760", at_least(0);
+    "replica.fetch.response.max.bytes" Int = "10485760", at_least(0), ignored(ONE_NODE);
     /// The threads that fetch from each leader.
     "num.replica.fetchers" Int = "1", at_least(1), cluster_wide, ignored(ONE_NODE);
     /// How often high watermarks are written to disk.

@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::TRANSACTIONS;
+use super::super::ignored::{HOUSEKEEPING, TRANSACTIONS};
 
 config_table! {
     pub(super) const ROWS;
@@ -24,7 +24,7 @@ config_table! {
     /// How long a partition remembers an idle producer.
     "producer.id.expiration.ms" Int = "86400000", at_least(1), cluster_wide;
     /// How often idle producers are looked for.
-    "producer.id.expiration.check.interval.ms" Int = "600000", at_least(1), internal;
+    "producer.id.expiration.check.interval.ms" Int = "600000", at_least(1), internal, ignored(HOUSEKEEPING);
     /// How long an idle transactional id is remembered.
     "transactional.id.expiration.ms" Int = "604800000", at_least(1), ignored(TRANSACTIONS);
     /// The longest transaction timeout a producer may ask for.
