@@ -55,7 +55,8 @@ pub(super) async fn handle(
             }
             Err((code, message)) => result
                 .with_error_code(code.code())
-                .with_error_message(message.map(error_message)),
+                // Upstream sends an empty text where it has nothing to say.
+                .with_error_message(Some(error_message(message.unwrap_or_default()))),
         }
     });
     DescribeConfigsResponse::default().with_results(results.collect())
@@ -166,7 +167,7 @@ fn loggers(ctx: &RequestContext) -> Vec<DescribedConfig> {
             sensitive: false,
             synonyms: Vec::new(),
             kind: None,
-            doc: None,
+            doc: Some(""),
         });
     loggers.collect()
 }
@@ -178,7 +179,10 @@ fn shape(config: DescribedConfig, details: Details) -> DescribeConfigsResourceRe
         .filter(|_| details.synonyms)
         .map(synonym)
         .collect();
-    let documentation = config.doc.filter(|_| details.documentation);
+    // The empty one of loggers is given out whether it was asked for or not.
+    let documentation = config
+        .doc
+        .filter(|doc| details.documentation || doc.is_empty());
     let kind = config.kind_code();
     DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_string(config.name))
