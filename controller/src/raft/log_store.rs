@@ -34,12 +34,14 @@ const LIMITED_READ_SIZE: usize = 4 * 1024 * 1024;
 /// How long a writer waits for room on the disk before it tries again.
 const FULL_DISK_RETRY: Duration = Duration::from_millis(100);
 
-/// How the metadata log is kept: never by age or size, only cut behind a snapshot.
+/// How the metadata log is kept: never by age or size, only cut behind a snapshot. Its segments
+/// have their room before they need it, so that topics can be deleted on a disk that is full.
 pub(crate) fn log_config() -> LogConfig {
     LogConfig {
-        segment_bytes: 16 * 1024 * 1024,
+        segment_bytes: 10 * 1024 * 1024,
+        preallocate: true,
         segment_ms: i64::MAX,
-        max_message_bytes: 16 * 1024 * 1024,
+        max_message_bytes: 10 * 1024 * 1024,
         retention_bytes: -1,
         retention_ms: -1,
         timestamp_after_max_ms: i64::MAX,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use metadata::{MetadataDelta, MetadataImage, MetadataPublisher, Provenance};
+use metadata::{MetadataDelta, MetadataImage, MetadataPublisher, Provenance, ReplayError};
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use parking_lot::Mutex;
@@ -106,7 +106,7 @@ impl StateMachine {
         }
     }
 
-    fn apply_proposal(&self, id: LogId, proposal: &Proposal) -> Result<Applied, StorageError> {
+    fn apply_proposal(&self, id: LogId, proposal: &Proposal) -> Result<Applied, ReplayError> {
         let base = self.published.image();
         let last_decision = base
             .provenance
@@ -118,9 +118,7 @@ impl StateMachine {
         let mut delta = MetadataDelta::new(base);
         for record in proposal.records.iter() {
             // The leader has tried its records before it proposed them: such a log is damaged.
-            delta.replay(record).map_err(|error| {
-                StorageError::from(StorageIOError::apply(id, AnyError::new(&error)))
-            })?;
+            delta.replay(record)?;
         }
         let image = delta.apply(Provenance {
             offset: Some(Offset(i64::try_from(id.index).unwrap_or(i64::MAX))),
@@ -192,7 +190,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         for entry in entries {
             let result = match &entry.payload {
                 EntryPayload::Blank => Applied::Nothing,
-                EntryPayload::Normal(proposal) => self.apply_proposal(entry.log_id, proposal)?,
+                EntryPayload::Normal(proposal) => self
+                    .apply_proposal(entry.log_id, proposal)
+                    .map_err(|error| StorageIOError::apply(entry.log_id, AnyError::new(&error)))?,
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                     Applied::Nothing
@@ -243,3 +243,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use metadata::{MetadataDelta, MetadataImage, MetadataRecord, Provenance, ReplayE
 use protocol::{ErrorCode, Offset};
 use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::control::api_error::ApiError;
@@ -36,6 +37,9 @@ pub(super) trait Request: Send {
 
     /// Answers that nothing was done.
     fn refuse(self: Box<Self>, error: ApiError);
+
+    /// Whether its time was up before anybody looked at it: then nothing may come of it.
+    fn is_late(&self, now: Instant) -> bool;
 }
 
 /// What a handle puts into the queue.
@@ -47,14 +51,20 @@ pub(super) enum Job {
 /// A request as a function, with the way back for its response.
 pub(super) struct Call<F, R> {
     decide: F,
+    deadline: Option<Instant>,
     response: Option<R>,
     reply: oneshot::Sender<Result<R, ApiError>>,
 }
 
 impl<F, R> Call<F, R> {
-    pub(super) fn new(decide: F, reply: oneshot::Sender<Result<R, ApiError>>) -> Call<F, R> {
+    pub(super) fn new(
+        decide: F,
+        deadline: Option<Instant>,
+        reply: oneshot::Sender<Result<R, ApiError>>,
+    ) -> Call<F, R> {
         Call {
             decide,
+            deadline,
             response: None,
             reply,
         }
@@ -89,6 +99,10 @@ where
 
     fn refuse(self: Box<Self>, error: ApiError) {
         let _ = self.reply.send(Err(error));
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 }
 
@@ -218,6 +232,10 @@ impl Decider {
     async fn decide_all(&mut self, requests: Vec<Box<dyn Request>>) {
         let mut batch = Batch::new(self.consensus.image());
         for mut request in requests {
+            if request.is_late(Instant::now()) {
+                request.refuse(ApiError::bare(ErrorCode::RequestTimedOut));
+                continue;
+            }
             let (records, atomic) = self.decide(&mut *request, &batch.image);
             let size = encoded_size(&records);
             if !batch.has_room(records.len(), size) {

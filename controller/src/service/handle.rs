@@ -16,6 +16,7 @@ use protocol::messages::{
     UpdateFeaturesResponse,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::batch::{Call, Job};
 use super::quorum;
@@ -69,20 +70,28 @@ impl ControllerHandle {
         if self.consensus.is_full() {
             return Err(ApiError::bare(ErrorCode::KafkaStorageError));
         }
+        let timed_out = || ApiError::bare(ErrorCode::RequestTimedOut);
+        let deadline = match timeout_ms.map(u64::try_from) {
+            None => None,
+            Some(Ok(timeout_ms)) if timeout_ms > 0 => {
+                Some(Instant::now() + Duration::from_millis(timeout_ms))
+            }
+            // As upstream: there was no time to do anything.
+            Some(Ok(_) | Err(_)) => return Err(timed_out()),
+        };
         let (reply, answer) = oneshot::channel();
-        let job = Job::Request(Box::new(Call::new(decide, reply)));
+        let job = Job::Request(Box::new(Call::new(decide, deadline, reply)));
         let stopped = || ApiError::bare(ErrorCode::NotController);
         let exchange = async {
             self.jobs.send(job).await.map_err(|_| stopped())?;
             answer.await.map_err(|_| stopped())?
         };
-        let Some(timeout_ms) = timeout_ms else {
-            return exchange.await;
-        };
-        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-        tokio::time::timeout(timeout, exchange)
-            .await
-            .unwrap_or_else(|_| Err(ApiError::bare(ErrorCode::RequestTimedOut)))
+        match deadline {
+            None => exchange.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, exchange)
+                .await
+                .unwrap_or_else(|_| Err(timed_out())),
+        }
     }
 
     pub async fn create_topics(

@@ -47,11 +47,17 @@ pub(super) struct Notes {
     images: Arc<Mutex<Vec<Arc<MetadataImage>>>>,
     /// While it is set, the publisher does not come back.
     pub(super) held: Arc<AtomicBool>,
+    waiting: Arc<AtomicBool>,
 }
 
 impl Notes {
     pub(super) fn topics(&self) -> Vec<String> {
         self.topics.lock().clone()
+    }
+
+    /// Whether the publisher is being held.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     pub(super) fn images(&self) -> Vec<Arc<MetadataImage>> {
@@ -66,8 +72,10 @@ impl MetadataPublisher for Notes {
 
     fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         while self.held.load(Ordering::SeqCst) {
+            self.waiting.store(true, Ordering::SeqCst);
             std::thread::yield_now();
         }
+        self.waiting.store(false, Ordering::SeqCst);
         let created = delta
             .topics_delta()
             .created()

@@ -280,3 +280,74 @@ async fn a_stopped_controller_refuses() {
         .await;
     assert_eq!(response.error_code, ErrorCode::NotController.code());
 }
+
+#[tokio::test]
+async fn a_request_without_time_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = start(folder.path()).await;
+    node.register(1).await;
+    for timeout_ms in [i32::MIN, -1, 0] {
+        let request = create_request("a", 1).with_timeout_ms(timeout_ms);
+        let response = node.handle.create_topics(context(), request).await;
+        assert_eq!(
+            response.topics[0].error_code,
+            ErrorCode::RequestTimedOut.code()
+        );
+        assert_eq!(response.topics[0].error_message, None);
+    }
+    // One that waits behind another until its time is up is not served any more.
+    node.notes.held.store(true, Ordering::SeqCst);
+    let handle = node.handle.clone();
+    let first = tokio::spawn(async move {
+        handle
+            .create_topics(context(), create_request("first", 1))
+            .await
+    });
+    while node.handle.image().topics.by_name("first").is_none() && !node.notes.waits() {
+        tokio::task::yield_now().await;
+    }
+    let late = create_request("late", 1).with_timeout_ms(1);
+    let late = node.handle.create_topics(context(), late).await;
+    assert_eq!(late.topics[0].error_code, ErrorCode::RequestTimedOut.code());
+    node.notes.held.store(false, Ordering::SeqCst);
+    assert_eq!(first.await.unwrap().topics[0].error_code, 0);
+    node.create("next").await;
+    assert_eq!(node.topic_names(), ["first", "next"]);
+    node.stop().await;
+}
+
+/// Another leader's decisions, as far as this controller can tell.
+async fn interfere(handle: crate::ControllerHandle, times: usize) -> usize {
+    let mut accepted = 0;
+    for _ in 0..times {
+        let image = handle.image();
+        let decided_at = image.provenance.offset.map(|offset| offset.0 as u64);
+        let records = std::sync::Arc::new(vec![metadata::MetadataRecord::NoOp]);
+        let proposal = crate::raft::Proposal {
+            decided_at,
+            timestamp: protocol::Timestamp(1),
+            records,
+        };
+        let applied = handle.consensus.propose(proposal).await.unwrap();
+        accepted += usize::from(applied == crate::raft::Applied::Accepted);
+    }
+    accepted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_that_race_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = start(folder.path()).await;
+    node.register(1).await;
+    let others = tokio::spawn(interfere(node.handle.clone(), 200));
+    for number in 0..100 {
+        assert_eq!(node.create(&format!("t{number:03}")).await, 0);
+    }
+    let accepted = others.await.unwrap();
+    println!("{accepted} of 200 interfering entries were accepted");
+    assert_eq!(node.topic_names().len(), 100);
+    node.stop().await;
+    let node = start(folder.path()).await;
+    assert_eq!(node.topic_names().len(), 100);
+    node.stop().await;
+}

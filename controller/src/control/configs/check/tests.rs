@@ -135,6 +135,16 @@ fn every_fault_has_its_code_and_words() {
             42,
             "Invalid value banana for configuration log.cleaner.threads: Not a number of type INT",
         ),
+    ];
+    for (resource, code, message) in refusals {
+        assert_eq!(refusal(resource), (code, message.to_owned()));
+    }
+}
+
+#[test]
+fn every_fault_of_a_logger_has_its_code_and_words() {
+    let set = |name, value| vec![key(name, 0, Some(value))];
+    let refusals = [
         (
             resource(LOGGER, "9", set("root", "INFO")),
             42,
