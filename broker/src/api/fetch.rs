@@ -69,7 +69,7 @@ pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> Fetch
     };
     let mut readings = read_enough(ctx, &request, &bounds, context.wanted()).await;
     readings.sort_by_key(|reading| matches!(reading.outcome, Err(Failed::Unknown(_))));
-    answer(ctx, &context, readings, bounds.isolation)
+    answer(ctx, &context, readings, &bounds)
 }
 
 /// Bounds that make no sense are `INVALID_REQUEST`, where upstream answers
@@ -250,7 +250,7 @@ fn answer(
     ctx: &RequestContext,
     context: &FetchContext,
     readings: Vec<Reading<'_>>,
-    isolation: Isolation,
+    bounds: &Bounds,
 ) -> FetchReply {
     let mut response = FetchResponse {
         session_id: context.session_id(),
@@ -258,13 +258,17 @@ fn answer(
     };
     let mut slices = Vec::with_capacity(readings.len());
     for Reading { wanted, outcome } in readings {
-        let (data, slice) = partition_data(ctx, wanted, outcome, isolation);
+        let (data, slice) = partition_data(ctx, wanted, outcome, bounds.isolation);
         if context.must_send(&wanted.key, &data, slice.size_in_bytes()) {
             push(ctx, &mut response, &wanted.key, data);
             if !slice.is_empty() {
                 slices.push(slice);
             }
         }
+    }
+    if bounds.is_follower {
+        // A broker knows where the others are.
+        response.node_endpoints.clear();
     }
     FetchReply { response, slices }
 }
@@ -285,10 +289,9 @@ fn partition_data(
         }
         Err(Failed::Refused(code)) => {
             let mut data = unread(wanted, code.code());
-            if matches!(
-                code,
-                ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
-            ) {
+            // KIP-951: who else leads is told since version 16.
+            let elsewhere = [ErrorCode::NotLeaderOrFollower, ErrorCode::FencedLeaderEpoch];
+            if ctx.version >= 16 && elsewhere.contains(&code) {
                 data.current_leader = current_leader(ctx, &wanted.key);
             }
             return (data, nothing);
@@ -350,8 +353,7 @@ fn current_leader(ctx: &RequestContext, key: &Key) -> LeaderIdAndEpoch {
 /// Adds a partition to the answer, under the topic it follows.
 fn push(ctx: &RequestContext, response: &mut FetchResponse, key: &Key, data: PartitionData) {
     let leader = data.current_leader.leader_id.0;
-    if ctx.version >= 16
-        && leader >= 0
+    if leader >= 0
         && response
             .node_endpoints
             .iter()

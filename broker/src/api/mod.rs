@@ -103,11 +103,8 @@ pub(crate) async fn dispatch(
         version,
         reason,
     };
-    if !api.served.contains(&version) {
-        if key == table::API_VERSIONS {
-            // The one API a client calls before it knows any version.
-            return table::api_versions_fallback(&frame);
-        }
+    let is_served = api.served.contains(&version);
+    if !is_served && key != table::API_VERSIONS {
         return Err(Refusal::UnknownVersion {
             name: api.name,
             version,
@@ -119,6 +116,10 @@ pub(crate) async fn dispatch(
         body,
         ..
     } = decode_request_header(frame).map_err(|error| malformed(error.to_string()))?;
+    if !is_served {
+        // The one API a client calls before it knows any version.
+        return table::api_versions_fallback(correlation_id);
+    }
     let body = protocol::admit_request(key, version, body)
         .map_err(|error| malformed(error.to_string()))?;
     let context = RequestContext::new(node, peer, api, version, correlation_id, client_id);

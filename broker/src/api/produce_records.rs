@@ -22,7 +22,7 @@ pub(super) fn check(version: i16, records: &[u8]) -> Result<(), Refused> {
     if first.magic != MAGIC {
         return Err(ErrorCode::InvalidRecord.into());
     }
-    if version < ZSTD_SINCE && is_zstd(records) {
+    if version < ZSTD_SINCE && is_zstd_or_unknown(records) {
         return Err(ErrorCode::UnsupportedCompressionType.into());
     }
     match next_batch(records.get(first.size..).unwrap_or_default())? {
@@ -36,9 +36,12 @@ pub(super) fn is_transactional(records: &[u8]) -> bool {
     BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())
 }
 
-fn is_zstd(records: &[u8]) -> bool {
+fn is_zstd_or_unknown(records: &[u8]) -> bool {
     let header = BatchHeader::parse(records);
-    header.is_ok_and(|header| header.attributes.compression() == Ok(Compression::Zstd))
+    header.is_ok_and(|header| match header.attributes.compression() {
+        Ok(codec) => codec == Compression::Zstd,
+        Err(_) => true,
+    })
 }
 
 struct Found {

@@ -117,12 +117,7 @@ pub(super) fn find(key: i16) -> Option<&'static Api> {
 
 /// ApiVersions at a version not known here: answered at version 0 with `UNSUPPORTED_VERSION` and
 /// the range of ApiVersions, so that the client can ask again (KIP-511).
-pub(super) fn api_versions_fallback(frame: &Bytes) -> Result<Reply, Refusal> {
-    let correlation_id = frame
-        .get(4..8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(i32::from_be_bytes)
-        .ok_or(Refusal::TooShort(frame.len()))?;
+pub(super) fn api_versions_fallback(correlation_id: i32) -> Result<Reply, Refusal> {
     let versions = find(API_VERSIONS).map_or(0..=0, |api| api.advertised.clone());
     let row = api_versions_response::ApiVersion::default()
         .with_api_key(API_VERSIONS)
