@@ -1,6 +1,7 @@
 //! Topics, offsets and configs over a real socket: what one answer promises the next one.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -33,33 +34,63 @@ use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A broker of its own folder, and one connection to it.
+/// A broker with a folder of its own, and one client of it.
 struct Cluster {
     folder: tempfile::TempDir,
     broker: Broker,
+    client: Client,
+}
+
+struct Client {
     connection: TcpStream,
     next_correlation_id: i32,
 }
 
+impl Deref for Cluster {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Cluster {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
 impl Cluster {
     async fn start() -> Cluster {
-        let folder = tempfile::tempdir().unwrap();
-        let (broker, connection) = start(&folder).await;
+        Cluster::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir) -> Cluster {
+        let properties = BTreeMap::from([
+            ("listeners".to_owned(), "PLAINTEXT://127.0.0.1:0".to_owned()),
+            ("log.dirs".to_owned(), folder.path().display().to_string()),
+            ("offsets.topic.num.partitions".to_owned(), "3".to_owned()),
+        ]);
+        let config = ServerConfig::from_properties(properties).unwrap();
+        let broker = Broker::start(config).await.unwrap();
+        let client = Client::connect(&broker).await;
         Cluster {
             folder,
             broker,
-            connection,
-            next_correlation_id: 1,
+            client,
         }
     }
 
     async fn restart(self) -> Cluster {
-        let Cluster { folder, broker, .. } = self;
-        broker.stop().await;
-        let (broker, connection) = start(&folder).await;
-        Cluster {
-            folder,
-            broker,
+        self.broker.stop().await;
+        Cluster::start_in(self.folder).await
+    }
+}
+
+impl Client {
+    async fn connect(broker: &Broker) -> Client {
+        let connection = TcpStream::connect(broker.address().unwrap()).await.unwrap();
+        Client {
             connection,
             next_correlation_id: 1,
         }
@@ -217,18 +248,6 @@ impl Cluster {
     }
 }
 
-async fn start(folder: &tempfile::TempDir) -> (Broker, TcpStream) {
-    let properties = BTreeMap::from([
-        ("listeners".to_owned(), "PLAINTEXT://127.0.0.1:0".to_owned()),
-        ("log.dirs".to_owned(), folder.path().display().to_string()),
-        ("offsets.topic.num.partitions".to_owned(), "3".to_owned()),
-    ]);
-    let config = ServerConfig::from_properties(properties).unwrap();
-    let broker = Broker::start(config).await.unwrap();
-    let connection = TcpStream::connect(broker.address().unwrap()).await.unwrap();
-    (broker, connection)
-}
-
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
@@ -250,6 +269,25 @@ async fn a_topic_made_on_first_use_takes_a_produce_at_once() {
         );
         assert_eq!(cluster.produce(&name, 3).await, Ok(0));
     }
+    cluster.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_clients_may_make_a_topic_at_once() {
+    let mut cluster = Cluster::start().await;
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let mut client = Client::connect(&cluster.broker).await;
+        clients.spawn(async move {
+            let topic = client.topic("wanted-by-many", true).await;
+            assert_eq!(topic.error_code, 0);
+            client.produce("wanted-by-many", 1).await.unwrap();
+            topic.topic_id
+        });
+    }
+    let ids = clients.join_all().await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(cluster.offset("wanted-by-many", -1).await, 16);
     cluster.broker.stop().await;
 }
 
