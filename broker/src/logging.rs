@@ -123,6 +123,8 @@ fn filter_of(levels: &BTreeMap<&'static str, String>) -> EnvFilter {
 
 impl controller::Loggers for Logging {
     fn level(&self, logger: &str) -> Option<String> {
+        // A program with its own subscriber minds its own loggers: none exist here.
+        self.filter.as_ref()?;
         let logger = Logging::logger(logger)?;
         let levels = self.levels.lock();
         levels.get(logger).or_else(|| levels.get(ROOT)).cloned()
@@ -145,5 +147,19 @@ impl controller::Loggers for Logging {
         {
             tracing::warn!(logger, "the level could not be changed: logging has ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use controller::Loggers as _;
+
+    use super::*;
+
+    #[test]
+    fn a_broker_inside_another_program_has_no_loggers() {
+        let logging = Logging::default();
+        assert_eq!(logging.level(ROOT), None);
+        assert!(logging.all().is_empty());
     }
 }
