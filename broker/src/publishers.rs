@@ -19,9 +19,6 @@ use crate::config::{self, ServerConfig};
 use crate::coordinators::{GROUP_TOPIC, GroupCoordinator};
 use crate::replica::{Manager, Partition};
 
-/// Replicas opened at the same time when there are many.
-const OPENERS: usize = 4;
-
 /// Keeps the replicas of this node in step with the metadata.
 pub(crate) struct ReplicaPublisher {
     pub(crate) config: Arc<ServerConfig>,
@@ -87,13 +84,15 @@ impl ReplicaPublisher {
     }
 
     fn open_all(&self, wanted: &[Wanted<'_>], image: &MetadataImage) {
-        if wanted.len() < OPENERS {
+        let openers = self.config.broker.num_recovery_threads_per_data_dir;
+        let openers = usize::try_from(openers).unwrap_or(1).max(1);
+        if wanted.len() <= openers {
             wanted.iter().for_each(|wanted| self.open(wanted, image));
             return;
         }
         // Logs that were not closed cleanly are recovered here: side by side.
         std::thread::scope(|scope| {
-            for share in wanted.chunks(wanted.len().div_ceil(OPENERS)) {
+            for share in wanted.chunks(wanted.len().div_ceil(openers)) {
                 scope.spawn(move || share.iter().for_each(|wanted| self.open(wanted, image)));
             }
         });
@@ -118,6 +117,9 @@ impl ReplicaPublisher {
                 return;
             }
         };
+        if settings.log.cleanup.compact && partition == 0 && !topic.name.starts_with("__") {
+            info!(topic = %topic.name, "cleanup.policy=compact: logs are not compacted yet, it grows");
+        }
         let log = self
             .log_dir
             .create_or_open(&topic_partition, topic.id, settings.log);

@@ -109,7 +109,10 @@ fn prepare(node: &Node, random: &mut StdRng) -> Model {
     client.create(
         "rolling",
         1,
-        &[("segment.bytes", "16384"), ("index.interval.bytes", "64")],
+        &[
+            ("internal.segment.bytes", "16384"),
+            ("index.interval.bytes", "64"),
+        ],
     );
     client.find_coordinator(GROUP);
     let places = [

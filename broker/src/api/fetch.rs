@@ -63,7 +63,10 @@ pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> Fetch
     let context = match ctx.node.fetch_sessions.context(&request, ctx.version) {
         Ok(context) => context,
         Err(code) => {
-            let response = FetchResponse { error_code: code.code(), ..FetchResponse::default() };
+            let response = FetchResponse {
+                error_code: code.code(),
+                ..FetchResponse::default()
+            };
             return FetchReply::from(response);
         }
     };
@@ -83,8 +86,11 @@ fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorC
     let max_bytes = usize::try_from(request.max_bytes).ok();
     let max_bytes = max_bytes.map(|bytes| bytes.min(ctx.node.config.fetch_max_bytes));
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0);
-    let replica_id =
-        if ctx.version >= 15 { request.replica_state.replica_id } else { request.replica_id };
+    let replica_id = if ctx.version >= 15 {
+        request.replica_state.replica_id
+    } else {
+        request.replica_id
+    };
     Ok(Bounds {
         min_bytes: min_bytes.min(max_bytes.unwrap_or(0)),
         max_bytes,
@@ -95,7 +101,10 @@ fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorC
 
 /// Refuses a request as a whole: each partition too, where the client names topics.
 fn refuse_all(ctx: &RequestContext, request: &FetchRequest, code: ErrorCode) -> FetchReply {
-    let mut response = FetchResponse { error_code: code.code(), ..FetchResponse::default() };
+    let mut response = FetchResponse {
+        error_code: code.code(),
+        ..FetchResponse::default()
+    };
     if ctx.version < 13 {
         for wanted in fetch_sessions::wanted(request) {
             let mut data = unread(&wanted, code.code());
@@ -210,7 +219,11 @@ fn read_one(
     left: usize,
     at_least_one_batch: bool,
 ) -> Result<Found, Failed> {
-    let Key { topic, topic_id, partition } = &wanted.key;
+    let Key {
+        topic,
+        topic_id,
+        partition,
+    } = &wanted.key;
     let topic_partition = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)
         .and_then(|topic| topic.partition(*partition))
         .map_err(Failed::Unknown)?;

@@ -42,7 +42,10 @@ impl From<ErrorCode> for Refused {
 
 impl Refused {
     pub(super) fn with_message(code: ErrorCode, message: String) -> Self {
-        Refused { message: Some(message), ..Refused::from(code) }
+        Refused {
+            message: Some(message),
+            ..Refused::from(code)
+        }
     }
 
     fn by_log(error: AppendError, partition: &Partition) -> Self {
@@ -85,11 +88,16 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
     let acks = request.acks;
     let transactional_id = request.transactional_id.is_some();
     let mut appends = distinct(request.topic_data);
-    if !transactional_id && appends.iter().any(|append| records::is_transactional(&append.records))
+    if !transactional_id
+        && appends
+            .iter()
+            .any(|append| records::is_transactional(&append.records))
     {
         // Upstream asks whether the id may be used, and nobody may use none.
         let code = ErrorCode::TransactionalIdAuthorizationFailed;
-        appends.iter_mut().for_each(|append| append.appended = refuse(append.index, code.into()));
+        appends
+            .iter_mut()
+            .for_each(|append| append.appended = refuse(append.index, code.into()));
         return answer(ctx, acks, appends);
     }
     for append in &mut appends {
@@ -151,8 +159,12 @@ async fn append_partition(
     if !(-1..=1).contains(&acks) {
         return Err(ErrorCode::InvalidRequiredAcks.into());
     }
-    let topic =
-        topics::find(&ctx.image, ctx.version >= 13, &append.topic.0, append.topic_id)?;
+    let topic = topics::find(
+        &ctx.image,
+        ctx.version >= 13,
+        &append.topic.0,
+        append.topic_id,
+    )?;
     if topic.is_internal() {
         // Upstream lets `__admin_client` through (W3); a client's record there breaks groups.
         return Err(ErrorCode::InvalidTopicException.into());
@@ -226,12 +238,17 @@ fn refuse(index: i32, error: Refused) -> Appended {
         .with_log_start_offset(error.log_start_offset.map_or(-1, |offset| offset.0))
         .with_record_errors(record_errors.collect())
         .with_error_message(error.message.map(StrBytes::from_string));
-    Appended { response, awaited: None }
+    Appended {
+        response,
+        awaited: None,
+    }
 }
 
 async fn await_commits(appends: &mut [Append], timeout_ms: i32) {
     for append in appends {
-        let Some((partition, offset)) = append.appended.awaited.take() else { continue };
+        let Some((partition, offset)) = append.appended.awaited.take() else {
+            continue;
+        };
         if let Err(code) = partition.committed(offset, timeout_ms).await {
             append.appended = refuse(append.index, code.into());
         }

@@ -52,7 +52,10 @@ struct Found {
 /// The batch at the front, if a whole one is there.
 fn next_batch(records: &[u8]) -> Result<Option<Found>, Refused> {
     let corrupt = |message| Err(Refused::with_message(ErrorCode::CorruptMessage, message));
-    let Some(length) = records.get(8..LOG_OVERHEAD).and_then(|bytes| bytes.try_into().ok()) else {
+    let Some(length) = records
+        .get(8..LOG_OVERHEAD)
+        .and_then(|bytes| bytes.try_into().ok())
+    else {
         return Ok(None);
     };
     let length = i32::from_be_bytes(length);
@@ -61,7 +64,9 @@ fn next_batch(records: &[u8]) -> Result<Option<Found>, Refused> {
             "Record size {length} is less than the minimum record overhead ({LENGTH_MIN})"
         ));
     }
-    let Some(&magic) = records.get(MAGIC_AT) else { return Ok(None) };
+    let Some(&magic) = records.get(MAGIC_AT) else {
+        return Ok(None);
+    };
     let magic = i8::from_be_bytes([magic]);
     if !(0..=MAGIC).contains(&magic) {
         return corrupt(format!("Invalid magic found in record: {magic}"));

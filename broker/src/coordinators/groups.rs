@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
     DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, OnError,
 };
-use bytes::Bytes;
 use coordinator::{RequestMeta, partition_for};
 use parking_lot::RwLock;
 use protocol::ErrorCode;
@@ -76,7 +76,10 @@ impl GroupCoordinator {
 
     /// Has every shard write the rows of what changed.
     pub(crate) fn checkpoint(&self) {
-        self.shards.read().values().for_each(ShardHandle::checkpoint);
+        self.shards
+            .read()
+            .values()
+            .for_each(ShardHandle::checkpoint);
     }
 
     /// Ends all shards after they wrote their rows.

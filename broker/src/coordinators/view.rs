@@ -35,7 +35,12 @@ impl View {
     pub(super) fn new(log_dir: Arc<LogDir>, log: Arc<Log>) -> Self {
         let mut prefix = log.topic_id().0.as_bytes().to_vec();
         prefix.extend_from_slice(&log.topic_partition().partition.to_be_bytes());
-        View { log_dir, log, prefix, changed: HashMap::new() }
+        View {
+            log_dir,
+            log,
+            prefix,
+            changed: HashMap::new(),
+        }
     }
 
     /// Visits the rows, and tells from which offset on the log must be read after them.
@@ -51,19 +56,26 @@ impl View {
             return Ok(log_start);
         };
         let rows = self.key(ROW, &[]);
-        self.log_dir.kv().coordinator_view().scan_prefix(&rows, |key, value| {
-            let key = key.get(rows.len()..).unwrap_or_default();
-            if let Some((offset, value)) = value.split_first_chunk::<8>() {
-                visit(Offset(i64::from_be_bytes(*offset)), key, value);
-            }
-            true
-        })?;
+        self.log_dir
+            .kv()
+            .coordinator_view()
+            .scan_prefix(&rows, |key, value| {
+                let key = key.get(rows.len()..).unwrap_or_default();
+                if let Some((offset, value)) = value.split_first_chunk::<8>() {
+                    visit(Offset(i64::from_be_bytes(*offset)), key, value);
+                }
+                true
+            })?;
         Ok(from)
     }
 
     /// Up to where the rows are true, if they fit the log.
     fn stamp(&self) -> Result<Option<Offset>, Error> {
-        let value = self.log_dir.kv().coordinator_view().get(&self.key(STAMP, &[]))?;
+        let value = self
+            .log_dir
+            .kv()
+            .coordinator_view()
+            .get(&self.key(STAMP, &[]))?;
         let stamp = value.as_deref().and_then(|value| {
             let (offset, epoch) = value.split_first_chunk::<8>()?;
             let epoch = i32::from_be_bytes(epoch.try_into().ok()?);
@@ -93,13 +105,17 @@ impl View {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let Some(epoch) = self.log.epoch_for_offset(Offset(applied.0 - 1)) else { return Ok(()) };
+        let Some(epoch) = self.log.epoch_for_offset(Offset(applied.0 - 1)) else {
+            return Ok(());
+        };
         self.log.sync_to(applied)?;
         let mut batch = ViewBatch::default();
         for (key, value) in &self.changed {
             let key = self.key(ROW, key);
             match value {
-                Some((offset, value)) => batch.put(key, [&offset.0.to_be_bytes(), &value[..]].concat()),
+                Some((offset, value)) => {
+                    batch.put(key, [&offset.0.to_be_bytes(), &value[..]].concat())
+                }
                 None => batch.delete(key),
             };
         }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,7 @@ pub(crate) async fn serve(
         };
         let reply = tokio::select! {
             () = stop.cancelled() => return,
+            () = gone(&socket) => return,
             reply = api::dispatch(&node, &peer, frame) => reply,
         };
         match reply {
@@ -65,4 +67,21 @@ pub(crate) async fn serve(
             }
         }
     }
+}
+
+/// How long a request goes on after its client has stopped sending. A client may have closed one
+/// direction only and still wait; one that is gone must not hold a long poll for ever.
+const GONE_GRACE: Duration = Duration::from_secs(10);
+
+/// Completes some time after the client closed the connection; never while it may send more.
+async fn gone(socket: &TcpStream) {
+    let ended = match socket.peek(&mut [0; 1]).await {
+        Ok(waiting) => waiting == 0,
+        Err(_) => return,
+    };
+    if !ended {
+        // The next request is here already: whether more follows shows when it is read.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(GONE_GRACE).await;
 }

@@ -251,10 +251,14 @@ impl Partition {
         &self,
         request: &ReadRequest,
     ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
-        let Some(last_fetched) = request.last_fetched_epoch else { return Ok(None) };
+        let Some(last_fetched) = request.last_fetched_epoch else {
+            return Ok(None);
+        };
         // An epoch from before or after all that is known here tells nothing of the offset.
-        let (epoch, end) =
-            self.log.end_offset_for_epoch(last_fetched).ok_or(ErrorCode::OffsetOutOfRange)?;
+        let (epoch, end) = self
+            .log
+            .end_offset_for_epoch(last_fetched)
+            .ok_or(ErrorCode::OffsetOutOfRange)?;
         let diverges = epoch < last_fetched || end < request.fetch_offset;
         Ok(diverges.then_some((epoch, end)))
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![allow(
     dead_code,
+    unused_imports,
     reason = "each test file is a crate of its own and uses a part"
 )]
 

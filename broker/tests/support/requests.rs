@@ -279,6 +279,7 @@ impl Client {
 
     pub(crate) fn producer_id(&mut self) -> i64 {
         let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id((-1).into())
             .with_producer_epoch(-1);
