@@ -91,6 +91,25 @@ impl Health {
     /// Tries until there is room on the disk, or another error, or the controller stops.
     pub(crate) async fn with_room<T, E>(
         &self,
+        attempt: impl FnMut() -> Result<T, E>,
+        is_no_space: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        self.wait_for_room(&self.full, attempt, is_no_space).await
+    }
+
+    /// The same for a snapshot: while it waits, changes may still find room.
+    pub(crate) async fn with_room_for_snapshot<T, E>(
+        &self,
+        attempt: impl FnMut() -> Result<T, E>,
+        is_no_space: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        self.wait_for_room(&AtomicBool::new(false), attempt, is_no_space)
+            .await
+    }
+
+    async fn wait_for_room<T, E>(
+        &self,
+        full: &AtomicBool,
         mut attempt: impl FnMut() -> Result<T, E>,
         is_no_space: impl Fn(&E) -> bool,
     ) -> Result<T, E> {
@@ -98,13 +117,13 @@ impl Health {
             let result = attempt();
             match &result {
                 Err(error) if is_no_space(error) && !self.closing.load(Ordering::Relaxed) => {
-                    if !self.full.swap(true, Ordering::Relaxed) {
+                    if !full.swap(true, Ordering::Relaxed) {
                         tracing::error!("no room for the metadata log: changes wait for it");
                     }
                     tokio::time::sleep(FULL_DISK_RETRY).await;
                 }
                 Ok(_) | Err(_) => {
-                    if self.full.swap(false, Ordering::Relaxed) && result.is_ok() {
+                    if full.swap(false, Ordering::Relaxed) && result.is_ok() {
                         tracing::info!("there is room for the metadata log again");
                     }
                     return result;

@@ -209,6 +209,19 @@ impl Consensus {
         }
     }
 
+    /// Comes back when nothing can be agreed on any more, with the reason.
+    pub(crate) async fn failed(&self) -> Error {
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(error) = &metrics.borrow_and_update().running_state {
+                return stopped(error);
+            }
+            if metrics.changed().await.is_err() {
+                return Error::Stopped;
+            }
+        }
+    }
+
     pub(crate) async fn shutdown(&self) {
         self.health.close();
         if let Err(error) = self.raft.shutdown().await {

@@ -160,7 +160,7 @@ pub(crate) struct Builder {
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError> {
         self.health
-            .with_room(|| self.state.save(&self.files), FileError::is_no_space)
+            .with_room_for_snapshot(|| self.state.save(&self.files), FileError::is_no_space)
             .await
             .map_err(|error| snapshot_failed(&error))?;
         tracing::info!(
@@ -223,7 +223,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), StorageError> {
         let state = State::decode(&snapshot).map_err(|error| snapshot_failed(&error))?;
         self.health
-            .with_room(|| state.save(&self.files), FileError::is_no_space)
+            .with_room_for_snapshot(|| state.save(&self.files), FileError::is_no_space)
             .await
             .map_err(|error| snapshot_failed(&error))?;
         self.applied = state.applied;

@@ -167,6 +167,23 @@ fn encoded_size(records: &[MetadataRecord]) -> usize {
     bytes.len()
 }
 
+/// How many of these records one entry holds.
+fn fitting(records: &[MetadataRecord]) -> usize {
+    let mut size = 0;
+    let mut bytes = Vec::new();
+    let fits = |record: &&MetadataRecord| {
+        bytes.clear();
+        encode_batch(std::slice::from_ref(*record), &mut bytes);
+        size += bytes.len();
+        size <= MAX_ENTRY_SIZE
+    };
+    records
+        .iter()
+        .take(MAX_RECORDS_PER_DECISION)
+        .take_while(fits)
+        .count()
+}
+
 /// Upstream's answer to what would be more than an entry may hold.
 fn too_large() -> ApiError {
     ApiError::new(
@@ -272,11 +289,15 @@ impl Decider {
         mut records: Vec<MetadataRecord>,
         atomic: bool,
     ) {
-        while !batch.has_room(records.len(), encoded_size(&records)) {
-            if atomic || records.len() <= 1 {
+        loop {
+            let fitting = fitting(&records);
+            if fitting == records.len() {
+                break;
+            }
+            if atomic || fitting == 0 {
                 return request.refuse(too_large());
             }
-            let rest = records.split_off(records.len().min(MAX_RECORDS_PER_DECISION) / 2);
+            let rest = records.split_off(fitting);
             if let Err(error) = self.propose_part(batch, records).await {
                 return request.refuse(error);
             }

@@ -27,6 +27,7 @@ use crate::control::configs::{self, Loggers};
 use crate::control::{
     Decision, Environment, election, features, partitions, producer_ids, reassignments, topics,
 };
+use crate::error::Error;
 use crate::options::Settings;
 use crate::raft::Consensus;
 
@@ -56,6 +57,12 @@ impl ControllerHandle {
     /// Whether changes wait for room on the disk. They go on by themselves.
     pub fn is_disk_full(&self) -> bool {
         self.consensus.is_full()
+    }
+
+    /// Comes back when the controller has stopped, with the reason: it was shut down, or the
+    /// metadata log failed and the node must not go on.
+    pub async fn stopped(&self) -> Error {
+        self.consensus.failed().await
     }
 
     pub(super) fn close(&self) {

@@ -9,20 +9,27 @@ use storage::{DirEntry, Fs, FsFile, OpenMode, RealFs};
 
 use super::harness::*;
 
-/// The real file system, on a disk that is full while the flag is up.
-struct Disk {
+/// The real file system, on a disk that is full, or does not sync, while a flag is up.
+#[derive(Clone, Default)]
+struct Faults {
     full: Arc<AtomicBool>,
+    no_sync: Arc<AtomicBool>,
+}
+
+struct Disk {
+    faults: Faults,
 }
 
 struct DiskFile {
     file: Arc<dyn FsFile>,
-    full: Arc<AtomicBool>,
+    faults: Faults,
 }
 
-fn room(full: &AtomicBool) -> io::Result<()> {
-    if full.load(Ordering::SeqCst) {
-        Err(io::ErrorKind::StorageFull.into())
-    } else {
+impl Faults {
+    fn room(&self) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Ok(())
     }
 }
@@ -33,11 +40,14 @@ impl FsFile for DiskFile {
     }
 
     fn write_vectored_at(&self, buffers: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
-        room(&self.full)?;
+        self.faults.room()?;
         self.file.write_vectored_at(buffers, position)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.faults.no_sync.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk does not sync"));
+        }
         self.file.sync_data()
     }
 
@@ -50,7 +60,7 @@ impl FsFile for DiskFile {
     }
 
     fn reserve(&self, size: u64) -> io::Result<()> {
-        room(&self.full)?;
+        self.faults.room()?;
         self.file.reserve(size)
     }
 
@@ -62,13 +72,11 @@ impl FsFile for DiskFile {
 impl Fs for Disk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
         if mode == OpenMode::Create {
-            room(&self.full)?;
+            self.faults.room()?;
         }
         let file = RealFs.open(path, mode)?;
-        Ok(Arc::new(DiskFile {
-            file,
-            full: Arc::clone(&self.full),
-        }))
+        let faults = self.faults.clone();
+        Ok(Arc::new(DiskFile { file, faults }))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<DirEntry>> {
@@ -108,10 +116,10 @@ impl Fs for Disk {
     }
 }
 
-async fn full_node(folder: &Path) -> (Node, Arc<AtomicBool>) {
-    let full = Arc::new(AtomicBool::new(false));
+async fn faulty_node(folder: &Path) -> (Node, Faults) {
+    let faults = Faults::default();
     let fs = Arc::new(Disk {
-        full: Arc::clone(&full),
+        faults: faults.clone(),
     });
     let node = Start {
         fs,
@@ -122,8 +130,13 @@ async fn full_node(folder: &Path) -> (Node, Arc<AtomicBool>) {
     .unwrap();
     node.register(1).await;
     assert_eq!(node.create("before").await, 0);
-    full.store(true, Ordering::SeqCst);
-    (node, full)
+    (node, faults)
+}
+
+async fn full_node(folder: &Path) -> (Node, Arc<AtomicBool>) {
+    let (node, faults) = faulty_node(folder).await;
+    faults.full.store(true, Ordering::SeqCst);
+    (node, faults.full)
 }
 
 #[tokio::test]
@@ -168,4 +181,28 @@ async fn a_controller_stops_on_a_full_disk() {
     tokio::time::timeout(DEADLINE, node.controller.shutdown())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_controller_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, faults) = faulty_node(folder.path()).await;
+    faults.no_sync.store(true, Ordering::SeqCst);
+    assert_ne!(node.create("lost").await, 0);
+    let reason = tokio::time::timeout(DEADLINE, node.handle.stopped())
+        .await
+        .unwrap();
+    println!("{reason}");
+    // The next sync would succeed, but nobody knows what the first one lost.
+    faults.no_sync.store(false, Ordering::SeqCst);
+    assert_ne!(node.create("after").await, 0);
+    assert_eq!(node.topic_names(), ["before"]);
+    let copy = killed_copy(folder.path());
+    tokio::time::timeout(DEADLINE, node.controller.shutdown())
+        .await
+        .unwrap();
+    let node = start(copy.path()).await;
+    assert!(node.topic_names().contains(&"before".to_owned()));
+    assert!(!node.topic_names().contains(&"after".to_owned()));
+    node.stop().await;
 }
