@@ -15,19 +15,27 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::checkpoint::{
-    CLEAN_SHUTDOWN, CLEAN_SHUTDOWN_CONTENT, LOCK, META_PROPERTIES, MetaProperties,
-    PARTITION_METADATA, parse_meta_properties, parse_offsets, parse_partition_metadata,
-    render_meta_properties, render_partition_metadata,
+    CLEAN_SHUTDOWN, CLEAN_SHUTDOWN_CONTENT, LOCK, PARTITION_METADATA, parse_offsets,
+    parse_partition_metadata, render_partition_metadata,
 };
 use crate::config::LogConfig;
 use crate::error::Error;
-use crate::fs::{Durable, Fs, RealFs, ReplaceError, read_file, replace_file};
+use crate::fs::{Durable, Fs, RealFs, read_file};
+use crate::identity::{identity, take_clean_marker};
 use crate::kv::{self, Kv, LazyKv};
 use crate::log::{Listing, Log, OpenRequest};
 use crate::shared::{CheckpointFile, Checkpoints, Shared};
 
 /// Segment files that are held open at once, by default.
 const OPEN_FILES_MAX: usize = 4096;
+
+/// Leaves at least half of the process's descriptors to others.
+fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = limit.and_then(|limit| usize::try_from(limit / 2).ok());
+    half.map_or(OPEN_FILES_MAX, |half| half.min(OPEN_FILES_MAX))
+}
+
 /// Threads that close logs.
 const CLOSING_THREADS: usize = 8;
 /// Upstream bounds the name of a folder that waits for its removal.
@@ -53,7 +61,7 @@ impl LogDirOptions {
             node_id,
             cluster_id: None,
             directory_id: None,
-            open_files_max: OPEN_FILES_MAX,
+            open_files_max: open_files_max(),
             kv_in_memory: false,
         }
     }
@@ -371,6 +379,7 @@ impl LogDir {
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.shared.check_online()?;
         self.shared.kv().reopen_if_failed();
+        self.shared.take_reserve();
         let logs: Vec<Arc<Log>> = self.logs.lock().values().map(Arc::clone).collect();
         let mut result = Ok(());
         for log in &logs {
@@ -493,7 +502,10 @@ fn name_aside(topic_partition: &TopicPartition, to_be: &str) -> String {
     let unique = Uuid::new_v4().simple();
     let suffix = format!("-{}.{unique}-{to_be}", topic_partition.partition);
     let mut topic = topic_partition.topic.to_string();
-    topic.truncate(FOLDER_NAME_MAX - suffix.len());
+    // A folder that was found may have any name, a character of several bytes at its cut included.
+    while topic.len() + suffix.len() > FOLDER_NAME_MAX {
+        topic.pop();
+    }
     topic + &suffix
 }
 
@@ -524,95 +536,6 @@ fn find_logs(fs: &dyn Fs, path: &Path, names: &[String]) -> Vec<FoundLog> {
         })
     });
     found.collect()
-}
-
-/// Reads who the directory belongs to, or writes it into an empty one.
-fn identity(
-    fs: &dyn Fs,
-    path: &Path,
-    options: &LogDirOptions,
-    holds_logs: bool,
-) -> Result<MetaProperties, Error> {
-    let file = path.join(META_PROPERTIES);
-    let refused = |reason| Error::MetaProperties {
-        path: file.clone(),
-        reason,
-    };
-    match read_file(fs, &file) {
-        Ok(content) => {
-            let mut found = parse_meta_properties(&content).map_err(refused)?;
-            if found.node_id != options.node_id {
-                let (expected, found) = (options.node_id, found.node_id);
-                return Err(Error::NodeId {
-                    path: file,
-                    expected,
-                    found,
-                });
-            }
-            if let Some(expected) = options.cluster_id.clone()
-                && found.cluster_id != expected
-            {
-                let found = found.cluster_id;
-                return Err(Error::ClusterId {
-                    path: file,
-                    expected,
-                    found,
-                });
-            }
-            if found.directory_id.is_none() {
-                // Directories of Kafka before 3.7 have none.
-                found.directory_id = Some(options.directory_id.unwrap_or_else(new_uuid));
-                write_identity(fs, &file, &found)?;
-            }
-            Ok(found)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if holds_logs {
-                return Err(refused("is missing, but the directory holds logs"));
-            }
-            let new_cluster = || protocol::ids::uuid_to_base64(new_uuid());
-            let properties = MetaProperties {
-                cluster_id: options.cluster_id.clone().unwrap_or_else(new_cluster),
-                node_id: options.node_id,
-                directory_id: Some(options.directory_id.unwrap_or_else(new_uuid)),
-            };
-            write_identity(fs, &file, &properties)?;
-            Ok(properties)
-        }
-        Err(error) => Err(Error::io("read", file, error)),
-    }
-}
-
-fn write_identity(fs: &dyn Fs, file: &Path, properties: &MetaProperties) -> Result<(), Error> {
-    let content = render_meta_properties(properties);
-    replace_file(fs, file, content.as_bytes(), Durable::Yes).map_err(|error| match error {
-        ReplaceError::Io(error) => Error::io("write", file, error),
-        ReplaceError::Sync(error) => Error::io("sync", file, error),
-    })
-}
-
-/// As upstream makes them: no id begins with a dash, which command lines take for an option.
-fn new_uuid() -> Uuid {
-    loop {
-        let id = Uuid::new_v4();
-        if !protocol::ids::uuid_to_base64(id).starts_with('-') {
-            return id;
-        }
-    }
-}
-
-/// Takes the mark of a clean stop away, durably, before anything is written.
-fn take_clean_marker(fs: &dyn Fs, path: &Path) -> Result<bool, Error> {
-    let marker = path.join(CLEAN_SHUTDOWN);
-    match fs.remove_file(&marker) {
-        Ok(()) => {
-            fs.sync_dir(path)
-                .map_err(|error| Error::io("sync", path, error))?;
-            Ok(true)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("remove", marker, error)),
-    }
 }
 
 fn read_checkpoints(fs: &dyn Fs, path: &Path) -> Checkpoints {

@@ -18,6 +18,7 @@ mod config;
 mod dir;
 mod error;
 mod fs;
+mod identity;
 mod kv;
 mod log;
 mod shared;

@@ -9,19 +9,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use protocol::{Offset, TopicPartition};
-use tracing::error;
+use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::checkpoint::{
     HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS, render_offsets,
 };
 use crate::error::Error;
-use crate::fs::{Durable, Fs, FsFile, ReplaceError, replace_file};
+use crate::fs::{Durable, Fs, FsFile, OpenMode, ReplaceError, replace_file};
 use crate::kv::{Kv, LazyKv};
 use crate::log::FileCache;
 
 /// Index entries that all logs together keep in memory (16 bytes each).
 const INDEX_ENTRIES_MAX: usize = 1 << 20;
+
+/// Room for what must be written even when the disk is full, so that it can be emptied: cluster
+/// metadata, and the checkpoints of DeleteRecords and DeleteTopics.
+const RESERVE: &str = ".klamm_reserve";
+const RESERVE_BYTES: u64 = 1 << 20;
 
 /// The three checkpoint files, as they are on disk.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<FileCache>,
     kv: LazyKv,
     offline: AtomicBool,
+    /// The reserve holds its room.
+    reserve: Mutex<bool>,
     /// Index entries in memory, of all logs.
     index_entries: AtomicUsize,
     checkpoints: Mutex<Checkpoints>,
@@ -86,15 +93,56 @@ impl Shared {
         kv: LazyKv,
         checkpoints: Checkpoints,
     ) -> Shared {
-        Shared {
+        let shared = Shared {
             files: Arc::new(FileCache::new(Arc::clone(&fs), open_files_max)),
             fs,
             path,
             directory_id,
             kv,
             offline: AtomicBool::new(false),
+            reserve: Mutex::new(false),
             index_entries: AtomicUsize::new(0),
             checkpoints: Mutex::new(checkpoints),
+        };
+        shared.take_reserve();
+        shared
+    }
+
+    /// Takes the reserve's room, where it is not taken and there is room.
+    pub(crate) fn take_reserve(&self) {
+        let mut held = self.reserve.lock();
+        if *held || self.is_offline() {
+            return;
+        }
+        let path = self.path.join(RESERVE);
+        let taken = self
+            .fs
+            .open(&path, OpenMode::Create)
+            .and_then(|file| file.reserve(RESERVE_BYTES));
+        *held = taken.is_ok();
+        if let Err(error) = taken {
+            debug!(%error, "no room for the reserve");
+            // An empty file holds nothing; it is made again with the next try.
+            let _ = self.fs.remove_file(&path);
+        }
+    }
+
+    /// Gives the reserve's room back to the disk; says whether there was some.
+    pub(crate) fn release_reserve(&self) -> bool {
+        let mut held = self.reserve.lock();
+        let released = *held && self.fs.remove_file(&self.path.join(RESERVE)).is_ok();
+        *held &= !released;
+        if released {
+            warn!(directory = %self.path.display(), "the disk is full: uses the reserve");
+        }
+        released
+    }
+
+    /// Writes something that makes room; on a full disk, with the help of the reserve.
+    pub(crate) fn with_reserve(&self, write: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+        match write() {
+            Err(Error::NoSpace { .. }) if self.release_reserve() => write(),
+            result => result,
         }
     }
 
@@ -192,12 +240,14 @@ impl Shared {
 
     /// Forgets a log in all checkpoint files, durably.
     pub(crate) fn forget_checkpoints(&self, log: &TopicPartition) -> Result<(), Error> {
-        for file in CheckpointFile::ALL {
-            self.update_checkpoint(file, |offsets| {
-                offsets.remove(log);
-            })?;
-        }
-        Ok(())
+        self.with_reserve(|| {
+            for file in CheckpointFile::ALL {
+                self.update_checkpoint(file, |offsets| {
+                    offsets.remove(log);
+                })?;
+            }
+            Ok(())
+        })
     }
 
     /// Counts index entries that came into memory; says whether there are too many.

@@ -486,3 +486,29 @@ fn a_failed_sync_takes_the_directory_offline_for_good() {
     assert!(dir.close().is_err());
     assert_eq!(read_all(&log, 1 << 20).len(), 1, "reads go on");
 }
+
+#[test]
+fn a_full_disk_can_be_emptied() {
+    let fs = MemoryFs::default();
+    let (dir, log) = open_memory(&fs).unwrap();
+    for number in 0..20 {
+        append(&log, batch(&[&format!("value {number}"), "second"])).unwrap();
+    }
+    log.set_high_watermark(log.log_end_offset());
+    let before = log.size_in_bytes();
+    // What is left is the reserve, and whatever is given back.
+    fs.set_full(true);
+    log.advance_log_start(Offset(30)).unwrap();
+    assert!(log.size_in_bytes() < before);
+    append(&log, batch(&["more"])).unwrap();
+    dir.checkpoint().unwrap();
+    assert_eq!(log.log_start_offset(), Offset(30));
+    // Cluster metadata uses the reserve too, records of clients do not.
+    fs.set_full(true);
+    let mut builder = protocol::BatchBuilder::new(Offset(0)).leader_epoch(EPOCH);
+    builder.push(NOW, None, Some(b"metadata"), &[]);
+    let metadata = builder.build().bytes().clone();
+    append(&log, batch(&["refused"])).unwrap_err();
+    log.append_as_leader(metadata, EPOCH, AppendOrigin::Raft, NOW)
+        .unwrap();
+}

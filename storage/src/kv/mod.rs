@@ -261,3 +261,83 @@ impl LazyKv {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database that latched an error.
+    struct Broken;
+
+    fn broken<T>() -> Result<T, Error> {
+        Err(Error::Kv {
+            action: "write",
+            message: "No space left on device".into(),
+        })
+    }
+
+    impl Store for Broken {
+        fn get(&self, _: Family, _: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+            Ok(None)
+        }
+
+        fn last_in(&self, _: Family, _: &[u8], _: &[u8]) -> Result<Option<Row>, Error> {
+            Ok(None)
+        }
+
+        fn scan(
+            &self,
+            _: Family,
+            _: &[u8],
+            _: Option<&[u8]>,
+            _: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        ) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn write(&self, _: Vec<Change>) -> Result<(), Error> {
+            broken()
+        }
+
+        fn flush(&self) -> Result<(), Error> {
+            broken()
+        }
+    }
+
+    #[test]
+    fn a_database_that_refused_a_write_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let kv = Kv {
+            folder: Some(folder.path().join("kv")),
+            store: RwLock::new(Box::new(Broken)),
+            failed: Mutex::new(false),
+        };
+        kv.reopen_if_failed();
+        kv.coordinator_view().put(b"k", b"v").unwrap_err();
+        kv.reopen_if_failed();
+        kv.coordinator_view().put(b"k", b"v").unwrap();
+        kv.flush().unwrap();
+        drop(kv);
+        let kv = Kv::open(&folder.path().join("kv"));
+        assert_eq!(
+            kv.coordinator_view().get(b"k").unwrap().as_deref(),
+            Some(&b"v"[..])
+        );
+    }
+
+    #[test]
+    fn a_closed_database_can_be_opened_while_the_old_one_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kv");
+        let old = Kv::open(&path);
+        old.coordinator_view().put(b"k", b"v").unwrap();
+        old.flush().unwrap();
+        old.close();
+        let new = Kv::open(&path);
+        assert_eq!(
+            new.coordinator_view().get(b"k").unwrap().as_deref(),
+            Some(&b"v"[..])
+        );
+        assert_eq!(old.coordinator_view().get(b"k").unwrap(), None);
+    }
+}

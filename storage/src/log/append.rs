@@ -66,8 +66,16 @@ impl Log {
                     checked,
                 }
             })
-            .collect();
-        let mut info = self.write(&mut writer, placed, &config, now)?;
+            .collect::<Vec<_>>();
+        let mut info = match self.write(&mut writer, &placed, &config, now) {
+            // Cluster metadata must go on, or nobody could delete a topic to make room.
+            Err(Error::NoSpace { .. })
+                if origin == AppendOrigin::Raft && self.shared.release_reserve() =>
+            {
+                self.write(&mut writer, &placed, &config, now)?
+            }
+            result => result?,
+        };
         if config.timestamp_type == protocol::TimestampType::LogAppendTime {
             info.log_append_time = Some(now);
         }
@@ -114,7 +122,7 @@ impl Log {
             }
             next = batch.header.next_offset();
         }
-        Ok(self.write(&mut writer, placed, &config, now)?)
+        Ok(self.write(&mut writer, &placed, &config, now)?)
     }
 
     fn nothing_appended(&self, log_end_offset: Offset) -> AppendInfo {
@@ -163,7 +171,7 @@ impl Log {
     fn write(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
-        placed: Vec<Placed>,
+        placed: &[Placed],
         config: &LogConfig,
         now: Timestamp,
     ) -> Result<AppendInfo, Error> {
@@ -182,8 +190,8 @@ impl Log {
         let max_timestamp = placed.iter().map(|batch| batch.header.max_timestamp).max();
         self.roll_before(writer, size, max_timestamp, last.last_offset(), config, now)?;
         let end = self.end.lock().clone();
-        self.write_bytes(writer, &end, &placed)?;
-        self.publish(writer, &end, &placed, config);
+        self.write_bytes(writer, &end, placed)?;
+        self.publish(writer, &end, placed, config);
         let count: i64 = placed
             .iter()
             .map(|batch| i64::from(batch.header.record_count))

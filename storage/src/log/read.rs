@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use protocol::{BatchHeader, Offset};
+use tracing::error;
 
 use super::file::{FileRange, LogSlice};
 use super::scan::{Check, Scanner, Step, header_at};
@@ -135,6 +136,12 @@ impl Log {
         let Some((start, first)) = self.find_batch(segment, from, size)? else {
             return Ok(None);
         };
+        if first.next_offset() > end.offset {
+            // Its offset lies outside the CRC: nothing that was written ends behind the log.
+            let file = segment.file.path();
+            error!(file = %file.display(), position = start, "a segment is corrupt: a wrong offset");
+            return Err(self.unreadable(segment, start));
+        }
         if first.next_offset() > limits.offset {
             return Ok(Some(LogSlice::empty(from)));
         }
@@ -183,7 +190,8 @@ impl Log {
 
     /// What is left of a span in front of the first batch whose CRC does not hold.
     fn checked(&self, segment: &Segment, mut span: Span) -> Result<Span, Error> {
-        let Some(fault) = segment.first_fault(span.start..span.end)? else {
+        let offsets = span.first_offset..span.next_offset.min(self.log_end_offset());
+        let Some(fault) = segment.first_fault(span.start..span.end, offsets)? else {
             return Ok(span);
         };
         if fault == span.start {

@@ -249,13 +249,16 @@ impl Recovery<'_> {
                         end = least;
                         continue;
                     }
-                    Step::Batch { position, header } => (
-                        position,
-                        BatchError::InconsistentOffsets {
+                    // Whole, but not behind the last one: no tear leaves that, and one of the two
+                    // has a wrong offset, which lies outside the CRC.
+                    Step::Batch { position, header } => {
+                        let fault = BatchError::InconsistentOffsets {
                             last_offset_delta: header.last_offset_delta,
                             record_count: header.record_count,
-                        },
-                    ),
+                        };
+                        let corrupt = self.corrupt(segment, position, end, None, &fault);
+                        return corrupt.map(|()| end);
+                    }
                     Step::Invalid { position, error } => (position, error),
                     Step::End => break,
                 };

@@ -16,6 +16,9 @@ use crate::config::LogConfig;
 use crate::error::Error;
 use crate::shared::CheckpointFile;
 
+/// A deletion whose delay is over.
+const LONG_AGO: Timestamp = Timestamp(i64::MIN / 2);
+
 impl Log {
     /// Deletes what the settings no longer keep; returns how many segments went.
     ///
@@ -52,13 +55,16 @@ impl Log {
         if to <= log_start_offset {
             return Ok(());
         }
-        self.shared
-            .update_checkpoint(CheckpointFile::LogStartOffsets, |offsets| {
-                offsets.insert(self.topic_partition.clone(), to);
-            })?;
+        self.shared.with_reserve(|| {
+            self.shared
+                .update_checkpoint(CheckpointFile::LogStartOffsets, |offsets| {
+                    offsets.insert(self.topic_partition.clone(), to);
+                })
+        })?;
         self.set_log_start(&writer, to);
-        let now = writer.unsynced_since.unwrap_or_default();
-        self.delete_below_start(&mut writer, now)?;
+        // Whoever asks for records to be deleted wants the room: no delay but for readers.
+        self.delete_below_start(&mut writer, LONG_AGO)?;
+        self.purge(&mut writer, &self.config(), Timestamp(0));
         Ok(())
     }
 

@@ -129,6 +129,10 @@ impl Log {
         );
         file.set_handle(handle);
         self.names_dirty.store(true, Ordering::Release);
+        // A segment of the same name may have been lost with its directory's last moments.
+        if let Err(error) = self.shared.kv().delete_segment(self.id, base_offset) {
+            debug!(%error, "rows of an older segment stay");
+        }
         Ok(Arc::new(Segment::new(base_offset, file)))
     }
 

@@ -92,10 +92,15 @@ impl Segment {
         self.unchecked.fetch_min(position, Ordering::AcqRel);
     }
 
-    /// Checks the CRCs of whole batches that nobody has checked since the start.
+    /// Checks the CRCs, and the order of the offsets, of whole batches that nobody has checked
+    /// since the start.
     ///
     /// Returns where the first fault is. Sequential readers pay for it once.
-    pub(crate) fn first_fault(&self, stretch: Range<u64>) -> Result<Option<u64>, Error> {
+    pub(crate) fn first_fault(
+        &self,
+        stretch: Range<u64>,
+        offsets: Range<Offset>,
+    ) -> Result<Option<u64>, Error> {
         if stretch.start >= self.unchecked.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -107,12 +112,23 @@ impl Segment {
         }
         let file = self.file.open()?;
         let mut scanner = Scanner::new(&*file, Check::Crc, stretch.start, stretch.end);
+        let (mut next, mut last) = (offsets.start, stretch.start);
         loop {
             let step = scanner
                 .step()
                 .map_err(|error| Error::io("read", self.file.path(), error))?;
             match step {
-                Step::Batch { .. } => {}
+                Step::Batch { position, header }
+                    if header.base_offset >= next && header.next_offset() <= offsets.end =>
+                {
+                    (next, last) = (header.next_offset(), position);
+                }
+                Step::Batch { position, .. } => {
+                    // The base offset lies outside the CRC: this one or the last one is wrong.
+                    let file = self.file.path();
+                    error!(file = %file.display(), position, "a segment is corrupt: wrong offsets");
+                    return Ok(Some(last));
+                }
                 Step::Invalid { position, error } => {
                     let file = self.file.path();
                     error!(file = %file.display(), position, %error, "a segment is corrupt");
@@ -361,16 +377,19 @@ impl Segment {
         holds: impl Fn(&IndexEntry) -> bool,
         in_view: impl Fn() -> Result<Option<IndexEntry>, Error>,
     ) -> Result<Option<(u64, BatchHeader)>, Error> {
-        let mut known = self.known.lock();
-        self.complete(&mut known, access)?;
         for _ in 0..2 {
-            let count = known.entries.partition_point(&holds);
-            let in_memory = count
-                .checked_sub(1)
-                .and_then(|last| known.entries.get(last).copied());
+            let in_memory = {
+                let mut known = self.known.lock();
+                self.complete(&mut known, access)?;
+                let count = known.entries.partition_point(&holds);
+                count
+                    .checked_sub(1)
+                    .and_then(|last| known.entries.get(last).copied())
+            };
+            // Not under the lock, which an append waits for. A view that cannot be read is slow to
+            // do without, no more; entries that went to it meanwhile are found there.
             let entry = match in_memory {
                 Some(entry) => Some(entry),
-                // A view that cannot be read is slow to do without, no more.
                 None => in_view().unwrap_or_default(),
             };
             let Some(entry) = entry else { return Ok(None) };
@@ -379,7 +398,7 @@ impl Segment {
             }
             let file = self.file.path();
             error!(file = %file.display(), ?entry, "the index is wrong and made anew");
-            self.rebuild(&mut known, access)?;
+            self.rebuild(&mut self.known.lock(), access)?;
         }
         Ok(None)
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 use protocol::{Offset, Timestamp};
 
+use super::segment::Segment;
 use super::{Log, LogEnd};
 use crate::checkpoint::{LEADER_EPOCHS, render_epochs};
 use crate::error::Error;
@@ -121,8 +122,7 @@ impl Log {
             .collect::<Vec<_>>();
         for segment in segments {
             if segment.base_offset < end.segment.base_offset {
-                self.shared
-                    .sync_file(&*segment.file.open()?, &segment.file.path())?;
+                self.sync_segment(&segment)?;
             }
         }
         if with_active {
@@ -135,6 +135,15 @@ impl Log {
         self.write_epochs(Durable::Yes)?;
         self.recovery_point.fetch_max(point.0, Ordering::AcqRel);
         Ok(())
+    }
+
+    fn sync_segment(&self, segment: &Segment) -> Result<(), Error> {
+        match segment.file.open() {
+            Ok(file) => self.shared.sync_file(&*file, &segment.file.path()),
+            // Retention was faster.
+            Err(_) if !self.segments.read().contains_key(&segment.base_offset) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The snapshot that was written when a segment began tells of segments that may go.

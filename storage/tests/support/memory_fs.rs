@@ -328,7 +328,10 @@ impl Fs for MemoryFs {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.call("remove", false)?;
-        let removed = self.state.lock().unwrap().names.remove(path);
+        let mut state = self.state.lock().unwrap();
+        // Whatever is removed makes room.
+        state.full = false;
+        let removed = state.names.remove(path);
         removed.map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
     }
 
