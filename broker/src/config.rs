@@ -80,10 +80,11 @@ impl ServerConfig {
         let properties = embedded_defaults(with_node_id(properties));
         let layers = Layers::of_properties(properties.clone());
         let broker = BrokerConfig::parse(&layers)?;
+        refuse_clusters(&broker)?;
+        // First, since it names the key as it was given (log.retention.ms, not retention.ms).
+        let listeners = check_properties(&properties)?;
         // Defaults of topics are settings of the broker: a bad one stops the start, not a topic.
         TopicConfig::parse(&layers)?;
-        refuse_clusters(&broker)?;
-        let listeners = check_properties(&properties)?;
         refuse_secured(&listeners)?;
         let limit = |count: i32| usize::try_from(count).unwrap_or(usize::MAX);
         let idle = u64::try_from(broker.connections_max_idle_ms).unwrap_or(u64::MAX);
