@@ -1,4 +1,5 @@
 //! Topics, offsets and configs over a real socket: what one answer promises the next one.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
