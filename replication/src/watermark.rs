@@ -26,11 +26,14 @@ pub enum Reached {
     NotYet,
 }
 
+/// Who waits, by threshold.
+type Waiting = BTreeMap<Offset, Vec<(Weak<dyn Waiter>, Ticket)>>;
+
 /// One offset and its waiters, ordered by threshold.
 pub struct Watermark {
     offset: Offset,
     ended: Option<ErrorCode>,
-    waiting: BTreeMap<Offset, Vec<(Weak<dyn Waiter>, Ticket)>>,
+    waiting: Waiting,
     registered: usize,
 }
 
@@ -114,7 +117,7 @@ impl Watermark {
     }
 }
 
-fn wake_all(waiting: BTreeMap<Offset, Vec<(Weak<dyn Waiter>, Ticket)>>) {
+fn wake_all(waiting: Waiting) {
     for (waiter, ticket) in waiting.into_values().flatten() {
         if let Some(waiter) = waiter.upgrade() {
             waiter.wake(ticket);

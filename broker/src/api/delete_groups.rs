@@ -17,10 +17,11 @@ pub(super) async fn handle(
         if !named.insert(group_id.clone()) {
             continue;
         }
-        match groups::ask(ctx, GroupRequest::DeleteGroup(group_id)).await {
-            GroupResponse::DeleteGroup(result) => results.push(result),
-            other => unreachable!("DeleteGroups was answered {other:?}"),
-        }
+        let asked = groups::ask(ctx, GroupRequest::DeleteGroup(group_id)).await;
+        let GroupResponse::DeleteGroup(result) = asked else {
+            unreachable!("the coordinator answers in kind")
+        };
+        results.push(result);
     }
     DeleteGroupsResponse::default().with_results(results)
 }

@@ -11,9 +11,9 @@ pub(super) async fn handle(
 ) -> DescribeGroupsResponse {
     let mut described = Vec::with_capacity(request.groups.len());
     for group_id in request.groups {
-        let mut group = match groups::ask(ctx, GroupRequest::DescribeGroup(group_id)).await {
-            GroupResponse::DescribeGroup(group) => group,
-            other => unreachable!("DescribeGroups was answered {other:?}"),
+        let asked = groups::ask(ctx, GroupRequest::DescribeGroup(group_id)).await;
+        let GroupResponse::DescribeGroup(mut group) = asked else {
+            unreachable!("the coordinator answers in kind")
         };
         if request.include_authorized_operations && group.error_code == 0 {
             group.authorized_operations = authorized::GROUP_OPERATIONS;

@@ -6,8 +6,10 @@ use protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use super::{RequestContext, groups};
 
 pub(super) async fn handle(ctx: &RequestContext, request: HeartbeatRequest) -> HeartbeatResponse {
-    match groups::ask(ctx, GroupRequest::Heartbeat(request)).await {
-        GroupResponse::Heartbeat(response) => response,
-        other => unreachable!("Heartbeat was answered {other:?}"),
-    }
+    let GroupResponse::Heartbeat(response) =
+        groups::ask(ctx, GroupRequest::Heartbeat(request)).await
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    response
 }

@@ -6,8 +6,10 @@ use protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use super::{RequestContext, groups};
 
 pub(super) async fn handle(ctx: &RequestContext, request: JoinGroupRequest) -> JoinGroupResponse {
-    match groups::ask(ctx, GroupRequest::JoinGroup(request)).await {
-        GroupResponse::JoinGroup(response) => response,
-        other => unreachable!("JoinGroup was answered {other:?}"),
-    }
+    let GroupResponse::JoinGroup(response) =
+        groups::ask(ctx, GroupRequest::JoinGroup(request)).await
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    response
 }

@@ -6,8 +6,10 @@ use protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use super::{RequestContext, groups};
 
 pub(super) async fn handle(ctx: &RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse {
-    match groups::ask(ctx, GroupRequest::LeaveGroup(request)).await {
-        GroupResponse::LeaveGroup(response) => response,
-        other => unreachable!("LeaveGroup was answered {other:?}"),
-    }
+    let GroupResponse::LeaveGroup(response) =
+        groups::ask(ctx, GroupRequest::LeaveGroup(request)).await
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    response
 }

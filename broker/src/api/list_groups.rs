@@ -12,12 +12,18 @@ pub(super) async fn handle(ctx: &RequestContext, request: ListGroupsRequest) -> 
     };
     let mut response = ListGroupsResponse::default();
     for answer in ctx.node.groups.ask_all(&groups::meta(ctx), &asked).await {
-        match answer {
-            Ok(GroupResponse::ListGroups(listed)) => response.groups.extend(listed),
-            Ok(other) => unreachable!("ListGroups was answered {other:?}"),
-            // Its groups are listed by their next coordinator.
-            Err(code) => response.error_code = code.code(),
-        }
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(code) => {
+                // Its groups are listed by their next coordinator.
+                response.error_code = code.code();
+                continue;
+            }
+        };
+        let GroupResponse::ListGroups(listed) = answer else {
+            unreachable!("the coordinator answers in kind")
+        };
+        response.groups.extend(listed);
     }
     response
 }

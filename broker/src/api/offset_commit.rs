@@ -31,10 +31,11 @@ pub(super) async fn handle(
     let mut response = OffsetCommitResponse::default().with_topics(refused);
     if !known.is_empty() {
         request.topics = known;
-        match groups::ask(ctx, GroupRequest::OffsetCommit(request)).await {
-            GroupResponse::OffsetCommit(answer) => merge(&mut response, answer),
-            other => unreachable!("OffsetCommit was answered {other:?}"),
-        }
+        let asked = groups::ask(ctx, GroupRequest::OffsetCommit(request)).await;
+        let GroupResponse::OffsetCommit(answer) = asked else {
+            unreachable!("the coordinator answers in kind")
+        };
+        merge(&mut response, answer);
     }
     if by_id {
         response

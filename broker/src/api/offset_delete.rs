@@ -22,9 +22,9 @@ pub(super) async fn handle(
         }
     }
     // The coordinator is asked even when nothing is left: it knows whether the group exists.
-    let answer = match groups::ask(ctx, GroupRequest::OffsetDelete(request)).await {
-        GroupResponse::OffsetDelete(response) => response,
-        other => unreachable!("OffsetDelete was answered {other:?}"),
+    let asked = groups::ask(ctx, GroupRequest::OffsetDelete(request)).await;
+    let GroupResponse::OffsetDelete(answer) = asked else {
+        unreachable!("the coordinator answers in kind")
     };
     if answer.error_code != 0 || refused.is_empty() {
         return answer;

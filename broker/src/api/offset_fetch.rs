@@ -56,9 +56,8 @@ async fn ask(
         group,
         require_stable,
     };
-    let mut response = match groups::ask(ctx, request).await {
-        GroupResponse::OffsetFetch(response) => response,
-        other => unreachable!("OffsetFetch was answered {other:?}"),
+    let GroupResponse::OffsetFetch(mut response) = groups::ask(ctx, request).await else {
+        unreachable!("the coordinator answers in kind")
     };
     if by_id {
         for topic in &mut response.topics {

@@ -6,8 +6,10 @@ use protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use super::{RequestContext, groups};
 
 pub(super) async fn handle(ctx: &RequestContext, request: SyncGroupRequest) -> SyncGroupResponse {
-    match groups::ask(ctx, GroupRequest::SyncGroup(request)).await {
-        GroupResponse::SyncGroup(response) => response,
-        other => unreachable!("SyncGroup was answered {other:?}"),
-    }
+    let GroupResponse::SyncGroup(response) =
+        groups::ask(ctx, GroupRequest::SyncGroup(request)).await
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    response
 }

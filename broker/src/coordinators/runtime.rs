@@ -388,7 +388,10 @@ fn append_failed<S: Shard>(token: AppendToken, code: ErrorCode) -> Event<S> {
     Event::AppendFailed { token, code }
 }
 
-fn send<R>(ready: Vec<(oneshot::Sender<Result<R, ErrorCode>>, Result<R, ErrorCode>)>) {
+/// An answer, and the way it goes.
+type Ready<R> = (oneshot::Sender<Result<R, ErrorCode>>, Result<R, ErrorCode>);
+
+fn send<R>(ready: Vec<Ready<R>>) {
     for (to, answer) in ready {
         // The one who asked may have gone.
         let _ = to.send(answer);
