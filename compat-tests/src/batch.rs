@@ -12,6 +12,8 @@ use crate::codec::{format_hex, parse_hex};
 const HEADER_SIZE: usize = 61;
 /// Where the part begins that the checksum covers.
 const CRC_START: usize = 21;
+/// Magic, version 1 and the lowest version that reads it, 1.
+const SNAPPY_JAVA: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// Fixed, so that recordings are equal from run to run.
 const BASE_TIMESTAMP: i64 = 1_700_000_000_000;
 
@@ -77,8 +79,23 @@ enum Compression {
     None,
     Gzip,
     Snappy,
+    /// In blocks, as the Java client frames it.
+    #[serde(rename = "snappy-java")]
+    SnappyJava,
     Lz4,
     Zstd,
+}
+
+impl Compression {
+    fn attributes(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy | Self::SnappyJava => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
 }
 
 fn base_timestamp() -> i64 {
@@ -140,7 +157,7 @@ fn build(value: &Value) -> Result<Vec<u8>> {
         .max()
         .unwrap_or(0);
     let mut covered = Vec::new();
-    covered.extend((batch.compression as i16 | batch.attributes).to_be_bytes());
+    covered.extend((batch.compression.attributes() | batch.attributes).to_be_bytes());
     covered.extend(batch.last_offset_delta.unwrap_or(count - 1).to_be_bytes());
     covered.extend(batch.timestamp.to_be_bytes());
     covered.extend(
@@ -227,6 +244,11 @@ fn compress(compression: Compression, plain: &[u8]) -> Result<Vec<u8>> {
         }
         // Plain snappy, as librdkafka writes it; the Java client's blocks are a frame around it.
         Compression::Snappy => snap::raw::Encoder::new().compress_vec(plain)?,
+        Compression::SnappyJava => {
+            let block = snap::raw::Encoder::new().compress_vec(plain)?;
+            let size = u32::try_from(block.len())?;
+            [SNAPPY_JAVA, &size.to_be_bytes(), &block].concat()
+        }
         Compression::Lz4 => {
             let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
             encoder.write_all(plain)?;
@@ -291,6 +313,12 @@ fn open(attributes: i16, body: &[u8]) -> Result<Vec<u8>> {
         0 => plain.extend_from_slice(body),
         1 => {
             flate2::read::GzDecoder::new(body).read_to_end(&mut plain)?;
+        }
+        2 if body.starts_with(SNAPPY_JAVA) => {
+            let block = body
+                .get(SNAPPY_JAVA.len() + 4..)
+                .context("a block is wanted")?;
+            plain = snap::raw::Decoder::new().decompress_vec(block)?;
         }
         2 => plain = snap::raw::Decoder::new().decompress_vec(body)?,
         3 => {
@@ -370,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_built_batch_is_described_as_it_was_asked_for() {
-        for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        for compression in ["none", "gzip", "snappy", "snappy-java", "lz4", "zstd"] {
             let wanted = json!({ "$batch": { "compression": compression, "records": [
                 { "key": "k", "value": "v", "headers": [["h", null]], "timestamp_delta": 5 },
                 { "value": null },
