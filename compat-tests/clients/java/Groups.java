@@ -6,13 +6,17 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.FencedInstanceIdException;
+import org.apache.kafka.common.errors.InconsistentGroupProtocolException;
 import org.apache.kafka.common.errors.InvalidGroupIdException;
+import org.apache.kafka.common.errors.InvalidSessionTimeoutException;
+import org.apache.kafka.common.errors.OffsetMetadataTooLarge;
 
 /** Consumer groups of the classic protocol: commits, rebalances, static members, time-outs. */
 final class Groups {
@@ -38,6 +42,11 @@ final class Groups {
         part.check("a_silent_member_is_removed_after_its_session", Groups::sessionTimeout);
         part.check("a_member_that_was_removed_cannot_commit", Groups::removedCannotCommit);
         part.check("a_pattern_subscription_finds_a_new_topic", Groups::pattern);
+        part.check("a_consumer_finds_added_partitions", Groups::addedPartitions);
+        part.check("members_without_a_common_protocol_are_refused", Groups::noCommonProtocol);
+        part.check("a_session_time_out_of_bounds_is_refused", Groups::sessionOutOfBounds);
+        part.check("a_commit_with_too_much_metadata_is_refused", Groups::tooMuchMetadata);
+        part.check("offsets_of_a_deleted_topic_are_gone", Groups::deletedTopic);
         part.check("an_empty_group_id_is_refused", Groups::emptyGroupId);
     }
 
@@ -218,6 +227,79 @@ final class Groups {
             Check.equal(consumer.assignment(), Set.of(new TopicPartition(prefix, 0),
                 new TopicPartition(other, 0)), "assignment");
         }
+    }
+
+    private static void addedPartitions() throws Exception {
+        String topic = Clients.create("j-added", 1);
+        try (Members members = new Members(Check.unique("j-added"), topic)) {
+            members.join("metadata.max.age.ms", "500");
+            members.settle(1);
+            Clients.get(Clients.ADMIN.createPartitions(Map.of(topic, NewPartitions.increaseTo(3)))
+                .all());
+            members.settle(3);
+            List<String> sent = Clients.sendValues(topic, 3, "v", 9);
+            members.pollUntil(20, "every record read", () -> members.values.size() >= 9);
+            members.values.sort(null);
+            Check.equal(members.values, sent, "values");
+        }
+    }
+
+    private static void noCommonProtocol() throws Exception {
+        String topic = Clients.create("j-protocols", 1);
+        try (Members members = new Members(Check.unique("j-protocols"), topic)) {
+            members.join("partition.assignment.strategy", EAGER);
+            members.settle(1);
+            members.join("partition.assignment.strategy", STICKY);
+            Check.raises(InconsistentGroupProtocolException.class, () -> {
+                members.pollUntil(20, "refused", () -> false);
+                return "both polled";
+            });
+        }
+    }
+
+    private static void sessionOutOfBounds() throws Exception {
+        String topic = Clients.create("j-bounds-session", 1);
+        String group = Check.unique("j-bounds-session");
+        for (String time : List.of("5999", "1800001")) {
+            try (KafkaConsumer<String, String> consumer = Clients.consumer(group,
+                    "session.timeout.ms", time, "heartbeat.interval.ms", "100",
+                    "max.poll.interval.ms", "2000000", "request.timeout.ms", "2100000")) {
+                consumer.subscribe(List.of(topic));
+                Check.raises(InvalidSessionTimeoutException.class,
+                    () -> consumer.poll(Duration.ofSeconds(20)));
+            }
+        }
+    }
+
+    private static void tooMuchMetadata() throws Exception {
+        String topic = Clients.create("j-metadata", 1);
+        TopicPartition where = new TopicPartition(topic, 0);
+        try (KafkaConsumer<String, String> consumer =
+                Clients.consumer(Check.unique("j-metadata"))) {
+            consumer.assign(List.of(where));
+            consumer.commitSync(Map.of(where, new OffsetAndMetadata(1, "x".repeat(4096))));
+            Check.raises(OffsetMetadataTooLarge.class, () -> {
+                consumer.commitSync(Map.of(where, new OffsetAndMetadata(2, "x".repeat(4097))));
+                return "committed";
+            });
+            Check.equal(consumer.committed(Set.of(where)).get(where).offset(), 1L, "committed");
+        }
+    }
+
+    private static void deletedTopic() throws Exception {
+        String topic = Clients.create("j-deleted", 1);
+        String kept = Clients.create("j-deleted-not", 1);
+        String group = Check.unique("j-deleted");
+        TopicPartition where = new TopicPartition(topic, 0);
+        TopicPartition other = new TopicPartition(kept, 0);
+        try (KafkaConsumer<String, String> consumer = Clients.consumer(group)) {
+            consumer.assign(List.of(where, other));
+            consumer.commitSync(
+                Map.of(where, new OffsetAndMetadata(7), other, new OffsetAndMetadata(8)));
+        }
+        Clients.get(Clients.ADMIN.deleteTopics(List.of(topic)).all());
+        Check.soonEqual("partitions with a commit", Set.of(other), () -> Clients.get(Clients.ADMIN
+            .listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).keySet());
     }
 
     private static void emptyGroupId() throws Exception {

@@ -13,6 +13,7 @@ import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.InvalidTimestampException;
 import org.apache.kafka.common.errors.InvalidTopicException;
@@ -47,6 +48,8 @@ final class ProduceConsume {
         part.check("a_long_poll_returns_when_records_come", ProduceConsume::longPoll);
         part.check("a_record_too_large_for_the_topic_is_refused", ProduceConsume::tooLarge);
         part.check("a_record_out_of_time_bounds_is_refused", ProduceConsume::outOfBounds);
+        part.check("a_record_without_a_key_is_refused_where_logs_are_compacted",
+            ProduceConsume::compactedNeedsKeys);
         part.check("offsets_out_of_range_are_told", ProduceConsume::outOfRange);
         part.check("unknown_and_invalid_topics_are_told", ProduceConsume::unknownTopics);
     }
@@ -251,6 +254,14 @@ final class ProduceConsume {
         }
         Check.equal(Clients.send(List.of(new ProducerRecord<>(topic, 0, now, null, "right"))),
             List.of(0L), "offset");
+    }
+
+    private static void compactedNeedsKeys() throws Exception {
+        String topic = Clients.create("j-compacted", 1, "cleanup.policy", "compact");
+        Check.raises(InvalidRecordException.class,
+            () -> Clients.send(List.of(new ProducerRecord<>(topic, 0, null, "no key"))));
+        Check.equal(Clients.send(List.of(new ProducerRecord<>(topic, 0, "key", null))),
+            List.of(0L), "offset of a record with a key");
     }
 
     private static void outOfRange() throws Exception {
