@@ -49,9 +49,20 @@ fn every(period_ms: i64) -> tokio::time::Interval {
 }
 
 fn write_checkpoints(node: &Node) {
+    sync_what_is_due(node);
     node.groups.checkpoint();
     if let Err(error) = node.log_dir.checkpoint() {
         warn!(%error, "checkpoints were not written; they are tried again");
+    }
+}
+
+/// `flush.ms`: records that waited for a sync long enough get it.
+fn sync_what_is_due(node: &Node) {
+    let now = node.clock.now();
+    for partition in node.replicas.all() {
+        if let Err(error) = partition.log().sync_if_due(now) {
+            error!(partition = %partition.topic_partition(), %error, "the log could not be synced");
+        }
     }
 }
 
