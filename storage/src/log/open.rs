@@ -146,7 +146,12 @@ impl OpenRequest {
             let file = file_of(base_offset);
             let path = file.path();
             let handle = self.shared.fs.open(&path, OpenMode::Create);
-            file.set_handle(handle.map_err(|error| Error::io("create", path, error))?);
+            let handle = handle.map_err(|error| Error::io("create", path, error))?;
+            let room = u64::from(self.config.segment_bytes);
+            if self.config.preallocate && handle.reserve(room).is_err() {
+                debug!(log = %self.topic_partition, "no room to preallocate a segment");
+            }
+            file.set_handle(handle);
             segments.insert(base_offset, Arc::new(Segment::new(base_offset, file)));
         }
         Ok(segments)
