@@ -1,5 +1,6 @@
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -204,5 +205,29 @@ async fn a_failed_sync_stops_the_controller_for_good() {
     let node = start(copy.path()).await;
     assert!(node.topic_names().contains(&"before".to_owned()));
     assert!(!node.topic_names().contains(&"after".to_owned()));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_metadata_log_has_its_room_before_it_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = RealFs
+        .open(&folder.path().join("probe"), OpenMode::Create)
+        .unwrap();
+    if probe.reserve(4096).is_err() {
+        println!("this file system cannot reserve room");
+        return;
+    }
+    let node = start(&folder.path().join("data")).await;
+    let segment = folder
+        .path()
+        .join("data/__cluster_metadata-0/00000000000000000000.log");
+    let metadata = std::fs::metadata(segment).unwrap();
+    assert!(metadata.len() < 4096);
+    assert!(
+        metadata.blocks() * 512 > 1024 * 1024,
+        "{} blocks",
+        metadata.blocks()
+    );
     node.stop().await;
 }
