@@ -1,0 +1,127 @@
+//! Measures Klamm beside upstream Kafka on the same work and prints the result as Markdown.
+//!
+//! It speaks the wire and knows none of our crates; one broker or bare loop works at a time.
+
+mod bare;
+mod batch;
+mod load;
+mod measure;
+mod process;
+mod report;
+mod server;
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+use measure::{Plan, Run};
+use server::{Kind, Programs};
+
+#[derive(Parser)]
+#[command(about = "Measures Klamm beside upstream Kafka on the same work")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs the brokers and the bare loops one after the other and prints tables.
+    Run(RunArguments),
+    /// Receives frames, writes them to a file, answers.
+    BareSink(BareArguments),
+    /// Sends a file to whoever connects.
+    BareSendfile(BareArguments),
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    /// The klamm binary.
+    #[arg(long)]
+    klamm: PathBuf,
+    /// The script that starts an upstream broker.
+    #[arg(long)]
+    upstream: PathBuf,
+    /// One round of little work: about two minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Measure this broker alone: klamm or upstream.
+    #[arg(long)]
+    only: Option<String>,
+    /// Cores of a broker that starts, as taskset takes them.
+    #[arg(long)]
+    start_cores: String,
+    /// Cores of a broker or bare loop under load.
+    #[arg(long)]
+    load_cores: String,
+    /// Where the data folders go.
+    #[arg(long)]
+    folder: PathBuf,
+    /// A document whose part between the marks is replaced by the tables.
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// A line about the machine and the command, for the head of the tables.
+    #[arg(long, default_value = "")]
+    about: String,
+}
+
+#[derive(clap::Args)]
+struct BareArguments {
+    #[arg(long)]
+    address: SocketAddr,
+    #[arg(long)]
+    file: PathBuf,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Verb::Run(arguments) => run(arguments),
+        Verb::BareSink(arguments) => bare::sink(arguments.address, &arguments.file),
+        Verb::BareSendfile(arguments) => bare::source(arguments.address, &arguments.file),
+    }
+}
+
+fn run(arguments: RunArguments) -> Result<()> {
+    let kinds = match arguments.only.as_deref() {
+        None => vec![Kind::Klamm, Kind::Upstream],
+        Some("klamm") => vec![Kind::Klamm],
+        Some("upstream") => vec![Kind::Upstream],
+        Some(other) => bail!("--only takes klamm or upstream, not {other}"),
+    };
+    let folder = measure::new_folder(&arguments.folder)?;
+    let run = Run {
+        programs: Programs {
+            klamm: arguments.klamm,
+            upstream: arguments.upstream,
+            start_cores: arguments.start_cores,
+            load_cores: arguments.load_cores,
+        },
+        plan: if arguments.quick {
+            Plan::quick()
+        } else {
+            Plan::full()
+        },
+        kinds,
+        folder: folder.clone(),
+    };
+    let load_before = process::load_average();
+    let measured = run.all();
+    // On success only: the brokers' logs beside the data tell what went wrong.
+    let measured =
+        measured.inspect_err(|_| eprintln!("logs and data are kept in {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder)?;
+    let about = format!(
+        "{} Load average of the machine at the start: {load_before}, at the end: {}.",
+        arguments.about,
+        process::load_average()
+    );
+    let text = report::markdown(&run, &measured, &about);
+    print!("{text}");
+    if let Some(document) = arguments.write {
+        report::replace_in(&document, &text)?;
+    }
+    Ok(())
+}
