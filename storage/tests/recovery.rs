@@ -147,6 +147,53 @@ fn a_flipped_bit_in_the_middle_is_reported_and_nothing_is_cut() {
 }
 
 #[test]
+fn a_flipped_offset_is_corruption_though_no_crc_covers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    written(folder.path(), 6);
+    let file = segment(folder.path(), 0);
+    let good = std::fs::read(&file).unwrap();
+    let size = good.len() / 6;
+    for (byte, bit) in (0..8).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+        for batch in 1..5 {
+            let mut bytes = good.clone();
+            bytes[size * batch + byte] ^= 1 << bit;
+            std::fs::write(&file, &bytes).unwrap();
+            let dir = open_without_views(folder.path());
+            let opened = dir.create_or_open(&partition(), topic_id(), LogConfig::default());
+            assert!(
+                matches!(opened, Err(Error::Corrupt(_))),
+                "byte {byte} bit {bit}"
+            );
+            assert_eq!(std::fs::read(&file).unwrap(), bytes, "the file was changed");
+        }
+    }
+}
+
+#[test]
+fn snapshots_of_earlier_stops_do_not_pile_up() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..5 {
+        let dir = open_dir(folder.path());
+        let log = open_log(&dir, LogConfig::default());
+        append(&log, idempotent(7, 0, number, &["a"])).unwrap();
+        dir.close().unwrap();
+    }
+    let dir = open_dir(folder.path());
+    let log = open_log(&dir, LogConfig::default());
+    let names = std::fs::read_dir(folder.path().join("orders-0")).unwrap();
+    let snapshots = names.filter(|name| {
+        name.as_ref()
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .ends_with(".snapshot")
+    });
+    assert_eq!(snapshots.count(), 1);
+    assert_eq!(log.active_producers()[0].last_sequence, Some(4));
+}
+
+#[test]
 fn a_flipped_length_is_corruption_and_no_torn_tail() {
     let folder = tempfile::tempdir().unwrap();
     written(folder.path(), 6);

@@ -139,6 +139,13 @@ impl Kv {
         Ok(found)
     }
 
+    /// Forgets aborted transactions whose marker is below an offset.
+    pub(crate) fn forget_aborted_below(&self, log: LogId, to: Offset) -> Result<(), Error> {
+        let from = |last_offset| Key::AbortedTransaction { log, last_offset }.encode();
+        let (low, high) = (from(Offset::ZERO), from(to));
+        self.write(vec![Change::DeleteRange(Family::LogState, low, high)])
+    }
+
     /// Forgets aborted transactions whose marker is at or above an offset.
     pub(crate) fn cut_aborted_transactions(&self, log: LogId, from: Offset) -> Result<(), Error> {
         let low = Key::AbortedTransaction {
@@ -213,13 +220,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_forgets_the_transactions_that_ended_behind_it() {
+    fn a_cut_forgets_the_transactions_that_ended_on_its_side() {
         let kv = Kv::in_memory();
         for last_offset in [10, 20, 30] {
             kv.put_aborted_transaction(LOG, &aborted(last_offset))
                 .unwrap();
         }
-        kv.cut_aborted_transactions(LOG, Offset(20)).unwrap();
-        assert_eq!(kv.aborted_transactions(LOG).unwrap(), [aborted(10)]);
+        kv.forget_aborted_below(LOG, Offset(11)).unwrap();
+        assert_eq!(
+            kv.aborted_transactions(LOG).unwrap(),
+            [aborted(20), aborted(30)]
+        );
+        kv.cut_aborted_transactions(LOG, Offset(30)).unwrap();
+        assert_eq!(kv.aborted_transactions(LOG).unwrap(), [aborted(20)]);
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 use protocol::{BatchHeader, HEADER_SIZE, LeaderEpoch, Offset, Timestamp};
 
+use super::scan::has_possible_offsets;
 use super::types::{AppendInfo, AppendOrigin};
 use super::validate::{Checked, Validator, split};
 use super::{Log, LogEnd, Writer};
@@ -116,7 +117,7 @@ impl Log {
             }));
         }
         for batch in &placed {
-            if batch.header.base_offset < next || batch.header.last_offset_delta < 0 {
+            if batch.header.base_offset < next || !has_possible_offsets(&batch.header) {
                 let topic_partition = self.topic_partition.clone();
                 return Err(Error::OffsetsOutOfOrder { topic_partition }.into());
             }

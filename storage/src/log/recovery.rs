@@ -134,6 +134,7 @@ impl Recovery<'_> {
                 aborted.push(found);
             }
         }
+        self.remove_stray_snapshots(end);
         let snapshot_offset = self
             .snapshots
             .iter()
@@ -148,6 +149,25 @@ impl Recovery<'_> {
             snapshot_offset: snapshot_offset.unwrap_or(Offset(-1)),
             lost,
         })
+    }
+
+    /// Each clean stop leaves a snapshot at the end of the log: all but the newest, and those that
+    /// segments begin with, have served.
+    fn remove_stray_snapshots(&mut self, end: Offset) {
+        let newest = self
+            .snapshots
+            .iter()
+            .copied()
+            .filter(|offset| *offset <= end)
+            .max();
+        let segments = self.segments;
+        let serves = |offset: &Offset| Some(*offset) == newest || segments.contains_key(offset);
+        for offset in self.snapshots.extract_if(.., |offset| !serves(offset)) {
+            let path = self.folder.join(snapshot_name(offset));
+            if let Err(error) = self.index.shared.fs.remove_file(&path) {
+                warn!(file = %path.display(), %error, "a producer snapshot stays");
+            }
+        }
     }
 
     fn known_aborted(&self, end: Offset) -> Vec<AbortedTransaction> {
@@ -238,8 +258,11 @@ impl Recovery<'_> {
                     .step()
                     .map_err(|error| Error::io("read", segment.file.path(), error))?;
                 let (position, error) = match step {
+                    // A segment counts its offsets in 32 bits.
                     Step::Batch { position, header }
-                        if header.base_offset >= least && header.last_offset_delta >= 0 =>
+                        if header.base_offset >= least
+                            && header.last_offset() - segment.base_offset
+                                <= i64::from(i32::MAX) =>
                     {
                         segment.note_batch(self.index, position, &header);
                         self.epochs

@@ -72,7 +72,21 @@ impl Log {
         self.log_start.fetch_max(to.0, Ordering::AcqRel);
         self.high_watermark.fetch_max(to.0, Ordering::AcqRel);
         self.epochs.lock().truncate_from_start(to);
+        self.forget_aborted_below(to);
         self.publish_unstable(writer);
+    }
+
+    /// Nobody reads the records of these transactions any more.
+    fn forget_aborted_below(&self, start: Offset) {
+        let mut aborted = self.aborted.lock();
+        let before = aborted.len();
+        aborted.retain(|found| found.last_offset >= start);
+        if aborted.len() == before {
+            return;
+        }
+        if let Err(error) = self.shared.kv().forget_aborted_below(self.id, start) {
+            debug!(%error, "rows of deleted transactions stay");
+        }
     }
 
     fn delete_below_start(

@@ -65,6 +65,14 @@ impl<'a> Scanner<'a> {
             Ok(header) => header,
             Err(error) => return Ok(Step::Invalid { position, error }),
         };
+        if !has_possible_offsets(&header) {
+            let (last_offset_delta, record_count) = (header.last_offset_delta, header.record_count);
+            let error = BatchError::InconsistentOffsets {
+                last_offset_delta,
+                record_count,
+            };
+            return Ok(Step::Invalid { position, error });
+        }
         let size = header.size_in_bytes();
         if size as u64 > left {
             let have = usize::try_from(left).unwrap_or(usize::MAX);
@@ -137,6 +145,11 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Whether there is an offset behind the batch. Its base offset lies outside the CRC.
+pub(super) fn has_possible_offsets(header: &BatchHeader) -> bool {
+    header.base_offset.0 >= 0 && header.last_offset_delta >= 0 && header.last_offset().0 < i64::MAX
+}
+
 /// Looks for a valid batch behind an invalid one.
 ///
 /// Every byte may be its start: a header that parses, an offset above the last one, a CRC that holds.
@@ -166,7 +179,7 @@ pub(crate) fn find_valid_batch(
                 continue;
             };
             let plausible = header.base_offset >= least_offset
-                && header.last_offset_delta >= 0
+                && has_possible_offsets(&header)
                 && header.size_in_bytes() as u64 <= end - position;
             if plausible
                 && let Step::Batch { position, header } =
@@ -193,6 +206,8 @@ pub(crate) fn header_at(
     {
         return Ok(None);
     }
-    let header = BatchHeader::parse(&buffer).ok();
+    let header = BatchHeader::parse(&buffer)
+        .ok()
+        .filter(has_possible_offsets);
     Ok(header.filter(|header| header.size_in_bytes() as u64 <= end - position))
 }
