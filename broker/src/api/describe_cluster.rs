@@ -26,7 +26,7 @@ pub(super) async fn handle(
             .with_error_code(code.code())
             .with_error_message(Some(StrBytes::from_string(message)));
     }
-    let nodes = describe::nodes(ctx, &ctx.image);
+    let nodes = describe::nodes(&ctx.peer.listener, &ctx.image);
     let shown = nodes.filter(|node| !node.fenced || request.include_fenced_brokers);
     let brokers: Vec<DescribeClusterBroker> = shown
         .map(|node| {

@@ -113,7 +113,8 @@ impl Page<'_> {
         let rows = topic.partitions.range(from..).take(self.left);
         let rows: Vec<_> = rows
             .map(|(index, registration)| {
-                let view = PartitionView::new(self.ctx, &self.ctx.image, registration);
+                let view =
+                    PartitionView::new(&self.ctx.peer.listener, &self.ctx.image, registration);
                 DescribeTopicPartitionsResponsePartition::default()
                     .with_partition_index(*index)
                     .with_leader_id(BrokerId(view.leader().unwrap_or(-1)))

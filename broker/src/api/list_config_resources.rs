@@ -51,7 +51,7 @@ fn names(ctx: &RequestContext, sort: ConfigResourceType) -> Vec<String> {
             .map(|topic| topic.name.to_string())
             .collect(),
         ConfigResourceType::Broker | ConfigResourceType::BrokerLogger => {
-            describe::nodes(ctx, &ctx.image)
+            describe::nodes(&ctx.peer.listener, &ctx.image)
                 .map(|node| node.id.to_string())
                 .collect()
         }

@@ -102,7 +102,7 @@ fn refused(topics: Vec<MetadataRequestTopic>, code: ErrorCode) -> MetadataRespon
 }
 
 fn brokers(ctx: &RequestContext, image: &MetadataImage) -> Vec<MetadataResponseBroker> {
-    let alive = describe::nodes(ctx, image).filter(|node| !node.fenced);
+    let alive = describe::nodes(&ctx.peer.listener, image).filter(|node| !node.fenced);
     let shown = alive.map(|node| {
         MetadataResponseBroker::default()
             .with_node_id(BrokerId(node.id))
@@ -191,7 +191,7 @@ fn partition(
     index: i32,
     registration: &PartitionRegistration,
 ) -> MetadataResponsePartition {
-    let view = PartitionView::new(ctx, image, registration);
+    let view = PartitionView::new(&ctx.peer.listener, image, registration);
     // Version 0 names only replicas that can be reached, and says when some cannot.
     let (replicas, isr) = if ctx.version == 0 {
         (
