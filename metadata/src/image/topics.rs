@@ -132,13 +132,14 @@ impl TopicImage {
 /// All topics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicsImage {
-    by_name: OrdMap<Arc<str>, Arc<TopicImage>>,
+    /// Every id in here is a key of `by_id`, and every topic there has its name here.
+    by_name: OrdMap<Arc<str>, TopicId>,
     by_id: OrdMap<TopicId, Arc<TopicImage>>,
 }
 
 impl TopicsImage {
     pub fn by_name(&self, name: &str) -> Option<&Arc<TopicImage>> {
-        self.by_name.get(name)
+        self.by_id(*self.by_name.get(name)?)
     }
 
     pub fn by_id(&self, id: TopicId) -> Option<&Arc<TopicImage>> {
@@ -147,14 +148,14 @@ impl TopicsImage {
 
     /// Every topic in name order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
-        self.by_name.values()
+        self.by_name.values().filter_map(|id| self.by_id(*id))
     }
 
     /// The topics at and after `name`, in name order.
     pub fn iter_from<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Arc<TopicImage>> {
         self.by_name
             .range::<_, str>((std::ops::Bound::Included(name), std::ops::Bound::Unbounded))
-            .map(|(_, topic)| topic)
+            .filter_map(|(_, id)| self.by_id(*id))
     }
 
     pub fn len(&self) -> usize {
@@ -175,12 +176,6 @@ impl TopicsImage {
                 MetadataRecord::Partition(partition.to_record(topic.id, *id))
             }));
         }
-    }
-
-    fn insert(&mut self, topic: TopicImage) {
-        let topic = Arc::new(topic);
-        self.by_id.insert(topic.id, Arc::clone(&topic));
-        self.by_name.insert(Arc::clone(&topic.name), topic);
     }
 }
 
@@ -285,7 +280,9 @@ impl TopicsDelta {
             id: topic_id,
             partitions: OrdMap::default(),
         };
-        Arc::make_mut(&mut self.next).insert(topic);
+        let next = Arc::make_mut(&mut self.next);
+        next.by_name.insert(Arc::clone(name), topic_id);
+        next.by_id.insert(topic_id, Arc::new(topic));
         self.changed.entry(topic_id).or_default();
         Ok(())
     }
@@ -333,9 +330,14 @@ impl TopicsDelta {
         partition: i32,
         registration: PartitionRegistration,
     ) -> Result<(), ReplayError> {
-        let mut topic = self.topic(topic_id)?.as_ref().clone();
-        topic.partitions.insert(partition, Arc::new(registration));
-        Arc::make_mut(&mut self.next).insert(topic);
+        // Copied once for a delta, however many partitions of the topic follow.
+        let topic = Arc::make_mut(&mut self.next)
+            .by_id
+            .get_mut(&topic_id)
+            .ok_or(ReplayError::UnknownTopic { topic_id })?;
+        Arc::make_mut(topic)
+            .partitions
+            .insert(partition, Arc::new(registration));
         self.changed.entry(topic_id).or_default().insert(partition);
         Ok(())
     }
