@@ -4,10 +4,14 @@
 //! here, and what is left of it at a stop is lost.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use controller::ControllerHandle;
 use parking_lot::Mutex;
 use protocol::{ErrorCode, ProducerId};
+
+/// How long a client is kept waiting for a block.
+const BLOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The producer ids of this broker.
 pub(crate) struct ProducerIds {
@@ -33,11 +37,19 @@ impl ProducerIds {
     /// A producer id that nobody was given before.
     ///
     /// # Errors
-    /// The controller's code when there is no block to be had; clients ask again.
+    /// `COORDINATOR_LOAD_IN_PROGRESS`, as upstream, or the controller's code, when there is no
+    /// block to be had in time; clients ask again.
     pub(crate) async fn next(&self) -> Result<ProducerId, ErrorCode> {
         if let Some(id) = self.take() {
             return Ok(id);
         }
+        let block = tokio::time::timeout(BLOCK_WAIT_MAX, self.next_of_new_block());
+        block
+            .await
+            .unwrap_or(Err(ErrorCode::CoordinatorLoadInProgress))
+    }
+
+    async fn next_of_new_block(&self) -> Result<ProducerId, ErrorCode> {
         let _asking = self.asking.lock().await;
         if let Some(id) = self.take() {
             return Ok(id);

@@ -55,12 +55,19 @@ impl MetadataPublisher for ReplicaPublisher {
         let node = self.config.node_id;
         let mut wanted = Vec::new();
         for changed in delta.topics_delta().changed_partitions() {
-            if changed.before.is_none() && changed.after.replicas.contains(&node) {
-                wanted.push(Wanted {
+            if !changed.after.replicas.contains(&node) {
+                continue;
+            }
+            match changed.before {
+                None => wanted.push(Wanted {
                     topic: changed.topic,
                     partition: changed.partition,
                     registration: changed.after,
-                });
+                }),
+                Some(before) if before.leader_epoch < changed.after.leader_epoch => {
+                    self.lead_on(changed.topic, changed.partition, changed.after);
+                }
+                Some(_) => {}
             }
         }
         self.open_all(&wanted, image);
@@ -80,6 +87,19 @@ impl ReplicaPublisher {
         });
         if let Err(error) = aside {
             error!(%error, "could not set all logs of deleted topics aside");
+        }
+    }
+
+    /// The epoch rises whenever the controller elects, as at every start of this broker.
+    fn lead_on(&self, topic: &TopicImage, partition: i32, registration: &PartitionRegistration) {
+        let of = TopicPartition {
+            topic: topic.name.clone(),
+            partition,
+        };
+        if registration.leader == Some(self.config.node_id)
+            && let Ok(served) = self.replicas.partition(&of)
+        {
+            served.lead_in(registration.leader_epoch);
         }
     }
 

@@ -13,8 +13,9 @@ use tracing::warn;
 use super::{RequestContext, topics};
 use crate::internal_topics;
 
-/// `request.timeout.ms` of upstream's brokers.
-const TIMEOUT_MS: i32 = 30_000;
+/// How long a client is kept waiting for its topics, where the controller waits for room on the
+/// disk. It asks again on what is answered then.
+const TIMEOUT_MS: i32 = 5_000;
 
 /// The metadata with those of `names` in it that did not exist and could be created.
 pub(super) async fn missing(ctx: &RequestContext, names: &[TopicName]) -> Arc<MetadataImage> {

@@ -81,6 +81,21 @@ impl Partition {
         }
     }
 
+    /// Leads on in a later epoch: records appended from now on carry it, and clients that believe
+    /// in an earlier one are fenced (KIP-320).
+    pub(crate) fn lead_in(&self, epoch: LeaderEpoch) {
+        let mut marks = self.marks.lock();
+        if epoch <= marks.leader.epoch() {
+            return;
+        }
+        let end = self.log.log_end_offset();
+        self.log.assign_epoch(epoch, end);
+        marks.leader = Leader::new(epoch, end, marks.leader.high_watermark(), []);
+        let high_watermark = marks.leader.high_watermark();
+        self.log.set_high_watermark(high_watermark);
+        marks.high_watermark.advance(high_watermark);
+    }
+
     pub(crate) fn topic_partition(&self) -> &TopicPartition {
         &self.topic_partition
     }
