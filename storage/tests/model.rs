@@ -289,3 +289,108 @@ proptest! {
         }
     }
 }
+
+/// What may become of a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip { at: u16, bits: u8 },
+    Cut { at: u16 },
+    Zeros { at: u16, count: u8 },
+    Garbage { at: u16, bytes: Vec<u8> },
+    Doubled { at: u16, count: u8 },
+}
+
+impl Damage {
+    fn apply(&self, data: &mut Vec<u8>) {
+        let size = data.len();
+        let place = |at: u16| usize::from(at) * size / (usize::from(u16::MAX) + 1);
+        match self {
+            Damage::Flip { at, bits } => {
+                if let Some(byte) = data.get_mut(place(*at)) {
+                    *byte ^= bits;
+                }
+            }
+            Damage::Cut { at } => data.truncate(place(*at)),
+            Damage::Zeros { at, count } => {
+                let zeros = data.iter_mut().skip(place(*at)).take(usize::from(*count));
+                zeros.for_each(|byte| *byte = 0);
+            }
+            Damage::Garbage { at, bytes } => {
+                let at = place(*at);
+                data.splice(at..at, bytes.iter().copied());
+            }
+            Damage::Doubled { at, count } => {
+                let at = place(*at);
+                let end = (at + usize::from(*count)).min(size);
+                let again = data[at..end].to_vec();
+                data.splice(at..at, again);
+            }
+        }
+    }
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        (any::<u16>(), 1..=255u8).prop_map(|(at, bits)| Damage::Flip { at, bits }),
+        any::<u16>().prop_map(|at| Damage::Cut { at }),
+        (any::<u16>(), any::<u8>()).prop_map(|(at, count)| Damage::Zeros { at, count }),
+        (any::<u16>(), prop::collection::vec(any::<u8>(), 1..100))
+            .prop_map(|(at, bytes)| Damage::Garbage { at, bytes }),
+        (any::<u16>(), any::<u8>()).prop_map(|(at, count)| Damage::Doubled { at, count }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_file_holds_only_records_that_were_written_are_read(
+        damages in prop::collection::vec((any::<prop::sample::Index>(), damage()), 1..4),
+        cleanly: bool,
+    ) {
+        let mut world = World::new();
+        for number in 0..12 {
+            world.append(2, number, 5);
+            world.log.set_high_watermark(Offset(world.end));
+        }
+        world.log.advance_log_start(Offset(3)).unwrap();
+        if cleanly {
+            world.dir.close().unwrap();
+        } else {
+            world.dir.checkpoint().unwrap();
+        }
+        let fs = world.fs.after_kill();
+        let files = fs.files();
+        for (which, damage) in &damages {
+            fs.damage(which.get(files.as_slice()).as_path(), |data| damage.apply(data));
+        }
+        let options = LogDirOptions {
+            fs: Arc::new(fs),
+            kv_in_memory: true,
+            ..LogDirOptions::new(1)
+        };
+        // Only the identity and the log itself may be beyond help.
+        let Ok(dir) = LogDir::open("/logs", options) else { return Ok(()) };
+        let Ok(log) = dir.create_or_open(&partition(), topic_id(), config()) else {
+            return Ok(());
+        };
+        let (mut next, end) = (log.log_start_offset(), log.log_end_offset());
+        while next < end {
+            let Ok(slice) = log.read(next, end, 500, true) else { break };
+            for (_, value) in values_of(&slice) {
+                prop_assert!(world.entries.iter().any(|entry| entry.value == value));
+            }
+            if slice.is_empty() {
+                break;
+            }
+            prop_assert!(slice.next_offset > next);
+            next = slice.next_offset;
+        }
+        let _ = log.offset_for_timestamp(Timestamp(6), end);
+        let _ = log.max_timestamp(end);
+        let appended = append(&log, batch(&["next"]));
+        prop_assert!(appended.is_ok(), "{:?}", appended.err());
+        let _ = log.truncate_to(Offset(end.0 / 2));
+        let _ = dir.close();
+    }
+}

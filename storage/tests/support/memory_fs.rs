@@ -68,6 +68,25 @@ struct MemoryFile {
 }
 
 impl MemoryFs {
+    /// The files there are.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let state = self.state.lock().unwrap();
+        let files = state
+            .names
+            .iter()
+            .filter(|(_, node)| matches!(node, Node::File(_)));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Damages a file behind everybody's back.
+    pub(crate) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let state = self.state.lock().unwrap();
+        let Some(Node::File(file)) = state.names.get(path) else {
+            panic!("no {path:?}")
+        };
+        change(&mut file.lock().unwrap().data);
+    }
+
     /// Lets one call fail, counted from now.
     pub(crate) fn fail_call(&self, number: usize, fault: Fault) {
         let mut state = self.state.lock().unwrap();
