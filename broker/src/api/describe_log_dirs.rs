@@ -18,8 +18,10 @@ pub(super) async fn handle(
     request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
     let log_dir = &ctx.node.log_dir;
+    let path = std::path::absolute(log_dir.path());
+    let path = path.unwrap_or_else(|_| log_dir.path().to_owned());
     let result = DescribeLogDirsResult::default()
-        .with_log_dir(StrBytes::from_string(log_dir.path().display().to_string()));
+        .with_log_dir(StrBytes::from_string(path.display().to_string()));
     let room = log_dir
         .total_bytes()
         .and_then(|total| Ok((total, log_dir.usable_bytes()?)));
