@@ -8,8 +8,13 @@ pub(super) async fn handle(
     ctx: &RequestContext,
     request: ElectLeadersRequest,
 ) -> ElectLeadersResponse {
-    ctx.node
-        .controller
+    let controller = &ctx.node.controller;
+    let mut response = controller
         .elect_leaders(ctx.for_controller(), request)
-        .await
+        .await;
+    if ctx.version == 0 {
+        // Only the partitions have codes there.
+        response.error_code = 0;
+    }
+    response
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, error};
 
+use super::budget::Budget;
 use super::frames::{FrameError, Frames};
 use super::writer;
-use crate::api::{self, Node, Reply};
+use crate::api::{self, Node, Refusal, Reply};
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -28,11 +29,16 @@ pub(crate) async fn serve(
     mut socket: TcpStream,
     peer: Peer,
     node: Arc<Node>,
+    request_bytes: Arc<Budget>,
     stop: CancellationToken,
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
-    let mut frames = Frames::new(node.config.request_max_bytes, node.config.max_idle);
+    let mut frames = Frames::new(
+        node.config.request_max_bytes,
+        node.config.max_idle,
+        request_bytes,
+    );
     loop {
         let frame = {
             let (mut read, _) = socket.split();
@@ -61,6 +67,10 @@ pub(crate) async fn serve(
                 }
             }
             Ok(Reply::Nothing) => {}
+            Err(refusal @ Refusal::Unwritable { .. }) => {
+                error!(peer = %peer.address, %refusal, "closing the connection");
+                return;
+            }
             Err(refusal) => {
                 debug!(peer = %peer.address, %refusal, "closing the connection");
                 return;
