@@ -8,6 +8,7 @@ mod client;
 mod codec;
 pub mod compare;
 mod connection;
+pub mod coverage;
 pub mod mask;
 mod mutate;
 mod path;

@@ -10,14 +10,13 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use compat_tests::case;
 use compat_tests::compare::Listed;
+use compat_tests::coverage::unprobed;
 use compat_tests::mask::Masks;
 use compat_tests::recording::Recording;
 use compat_tests::report::Report;
 use compat_tests::run::{Answers, CaseKey, Runner, Selection};
-use compat_tests::schema::{Schemas, Versions};
+use compat_tests::schema::{Compared, Schemas};
 use serde_json::Value;
-
-const APIS: &str = include_str!("../apis.json");
 
 #[derive(Parser)]
 #[command(about = "Compares a broker, field by field, with what upstream Apache Kafka answers.")]
@@ -50,7 +49,7 @@ enum Verb {
         #[arg(long, default_value_t = 100)]
         show: usize,
     },
-    /// Count the recorded cases, and the error codes among them, per API and version.
+    /// Count the recorded cases and the error codes among them, and name the fields not probed.
     Coverage,
 }
 
@@ -90,13 +89,11 @@ fn main() -> Result<ExitCode> {
 
 fn run(folder: &Path, target: &Target, recording: &Recording) -> Result<Answers> {
     let schemas = Schemas::load()?;
-    let advertised: BTreeMap<String, String> = serde_json::from_str(APIS).context("apis.json")?;
-    let mut ranges = BTreeMap::new();
-    let mut keys = Vec::new();
-    for (name, versions) in &advertised {
-        ranges.insert(name.clone(), Versions::parse(versions)?);
-        keys.push(schemas.api(name)?.key);
-    }
+    let compared = Compared::load()?;
+    let names = compared.versions.keys();
+    let keys = names
+        .map(|name| Ok(schemas.api(name)?.key))
+        .collect::<Result<_>>()?;
     let masks = Masks::load(keys)?;
     let files = case::load(&folder.join("cases"))?;
     let silent = |key: &CaseKey| {
@@ -108,7 +105,7 @@ fn run(folder: &Path, target: &Target, recording: &Recording) -> Result<Answers>
         address: resolve(&target.bootstrap)?,
         schemas: &schemas,
         masks: &masks,
-        advertised: &ranges,
+        compared: &compared,
         salt: salt(),
         silent: &silent,
     };
@@ -239,6 +236,10 @@ fn coverage(folder: &Path) -> Result<ExitCode> {
         println!("{api:<28}{version:>5}{count:>7}  {}", codes.join(" "));
     }
     println!("{} cases", recording.len());
+    let files = case::load(&folder.join("cases"))?;
+    for place in unprobed(&files, &Schemas::load()?, &Compared::load()?)? {
+        println!("not probed: {place}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

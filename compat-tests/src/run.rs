@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::mask::Masks;
 use crate::mutate::{Mutation, mutations};
 use crate::path::{self, Variables};
-use crate::schema::{Schemas, Versions};
+use crate::schema::{Compared, Schemas};
 
 const THREADS: usize = 24;
 
@@ -54,7 +54,7 @@ pub struct Runner<'a> {
     pub address: SocketAddr,
     pub schemas: &'a Schemas,
     pub masks: &'a Masks,
-    pub advertised: &'a BTreeMap<String, Versions>,
+    pub compared: &'a Compared,
     pub salt: String,
     /// Cases known to stay without an answer; no need to wait long for that.
     pub silent: &'a (dyn Fn(&CaseKey) -> bool + Sync),
@@ -107,10 +107,9 @@ impl Runner<'_> {
         {
             return Ok(Vec::new());
         }
-        let advertised = self.advertised.get(&api.name);
-        let advertised = *advertised.with_context(|| format!("{} is not advertised", api.name))?;
+        let compared = self.compared.versions_of(&api.name)?;
         let mut cases = Vec::new();
-        for version in scenario.versions(advertised)? {
+        for version in scenario.versions(compared)? {
             let mut all = vec![None];
             if scenario.mutate {
                 let body = scenario

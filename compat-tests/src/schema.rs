@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
+const APIS: &str = include_str!("../apis.json");
 const TABLE: &str = include_str!("../schemas.txt");
 
 /// A closed range of versions; empty when `low > high`.
@@ -100,6 +101,31 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Schemas {
     apis: BTreeMap<String, Api>,
+}
+
+/// The APIs that are compared, with the versions in which their requests are sent (`apis.json`).
+#[derive(Debug)]
+pub struct Compared {
+    pub versions: BTreeMap<String, Versions>,
+}
+
+impl Compared {
+    pub fn load() -> Result<Self> {
+        let table: BTreeMap<String, String> = serde_json::from_str(APIS).context("apis.json")?;
+        let versions = table
+            .into_iter()
+            .map(|(name, text)| Ok((name, Versions::parse(&text)?)));
+        Ok(Self {
+            versions: versions.collect::<Result<_>>()?,
+        })
+    }
+
+    pub fn versions_of(&self, api: &str) -> Result<Versions> {
+        self.versions
+            .get(api)
+            .copied()
+            .with_context(|| format!("{api} is not in apis.json"))
+    }
 }
 
 impl Schemas {
