@@ -405,7 +405,7 @@ fn open_memory(fs: &MemoryFs) -> Result<(LogDir, Arc<Log>), Error> {
     Ok((dir, log))
 }
 
-/// Writes, syncs, rolls, deletes and checkpoints; goes on whatever fails.
+/// Writes, syncs, rolls, deletes, truncates and checkpoints; goes on whatever fails.
 fn work(fs: &MemoryFs, client: &mut Client) {
     let Ok((dir, log)) = open_memory(fs) else {
         return;
@@ -424,6 +424,12 @@ fn work(fs: &MemoryFs, client: &mut Client) {
         }
         if number == 11 {
             let _ = dir.checkpoint();
+        }
+        if number == 19 {
+            // Whether it succeeds or not, nobody may count on what is cut.
+            let _ = log.truncate_to(Offset(30));
+            client.acknowledged.retain(|(offset, _)| *offset < 30);
+            client.synced = client.synced.min(30);
         }
         if number == 17 && log.advance_log_start(Offset(9)).is_ok() {
             client.acknowledged.retain(|(offset, _)| *offset >= 9);

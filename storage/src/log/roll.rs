@@ -84,8 +84,9 @@ impl Log {
     pub(super) fn roll(&self, writer: &mut Writer) -> Result<Arc<Segment>, Error> {
         let end = self.end.lock().clone();
         let active = self.create_segment(end.offset)?;
-        if writer.torn {
-            // Nobody appends to it any more; what is behind the end must not be found later.
+        if writer.torn || self.config().preallocate {
+            // Nobody appends to it any more: what is behind the end must not be found later, and
+            // what was reserved is given back.
             let file = end.segment.file.open()?;
             let path = end.segment.file.path();
             file.set_len(end.position)

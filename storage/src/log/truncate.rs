@@ -62,7 +62,9 @@ impl Log {
         self.remembered.lock().clear();
         self.epochs.lock().truncate_from_end(offset);
         self.write_epochs(Durable::No)?;
-        self.reload_producers(writer, offset)
+        self.reload_producers(writer, offset)?;
+        // A removed segment or snapshot that came back would be taken for one of the new records.
+        self.shared.sync_folder(&self.folder())
     }
 
     /// Removes everything; the log then starts and ends at an offset. Durable when it returns.
@@ -190,6 +192,8 @@ impl Log {
         }
         file.set_len(size)
             .map_err(|error| Error::io("cut", &path, error))?;
+        // Old bytes must not show up behind new ones.
+        self.shared.sync_file(&*file, &path)?;
         let mut scanner = Scanner::new(&*file, Check::Header, from, size);
         while let Step::Batch { position, header } = scanner
             .step()
