@@ -1,5 +1,7 @@
-//! ElectLeaders: has partitions led by their preferred, or by any, replica. The controller decides.
+//! ElectLeaders: has partitions led by their preferred, or by any, replica. The controller
+//! decides.
 
+use protocol::error_code::NONE;
 use protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
 
 use super::RequestContext;
@@ -8,13 +10,11 @@ pub(super) async fn handle(
     ctx: &RequestContext,
     request: ElectLeadersRequest,
 ) -> ElectLeadersResponse {
-    let controller = &ctx.node.controller;
-    let mut response = controller
-        .elect_leaders(ctx.for_controller(), request)
-        .await;
+    let context = ctx.for_controller();
+    let response = ctx.node.controller.elect_leaders(context, request).await;
     if ctx.version == 0 {
-        // Only the partitions have codes there.
-        response.error_code = 0;
+        // Without a code for the whole: each partition has its own.
+        return response.with_error_code(NONE);
     }
     response
 }
