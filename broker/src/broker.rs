@@ -2,7 +2,7 @@
 //! reverse.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,8 +123,10 @@ impl Broker {
             loggers: logging,
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let resources = network::Resources::new(&node.config);
         for listener in listeners {
-            tokio::spawn(listener.run(node.clone(), tasks.clone(), stop.clone()));
+            let (node, resources) = (node.clone(), resources.clone());
+            tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));
         }
         tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
         Ok(Broker {
@@ -196,18 +198,30 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Listener>, StartError> {
 }
 
 fn bind(listener: &ConfiguredListener, config: &ServerConfig) -> Result<Listener, StartError> {
-    let host = listener.host.as_deref().unwrap_or("0.0.0.0");
+    let name: Arc<str> = Arc::from(listener.name.as_str());
+    let backlog = config.broker.socket_listen_backlog_size;
+    let Some(host) = listener.host.as_deref() else {
+        // All interfaces: of both families, where the system has IPv6.
+        let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, listener.port));
+        if let Ok(bound) = network::bind(name.clone(), all, backlog) {
+            return Ok(bound);
+        }
+        return bind_to(&name, "0.0.0.0", listener.port, backlog);
+    };
+    bind_to(&name, host, listener.port, backlog)
+}
+
+fn bind_to(name: &Arc<str>, host: &str, port: u16, backlog: i32) -> Result<Listener, StartError> {
     let failed = |reason| StartError::Listen {
-        listener: listener.name.clone(),
-        address: format!("{host}:{}", listener.port),
+        listener: name.to_string(),
+        address: format!("{host}:{port}"),
         reason,
     };
-    let mut addresses = (host, listener.port).to_socket_addrs().map_err(failed)?;
+    let mut addresses = (host, port).to_socket_addrs().map_err(failed)?;
     let address = addresses
         .next()
         .ok_or_else(|| failed(std::io::Error::other("the host has no address")))?;
-    let backlog = config.broker.socket_listen_backlog_size;
-    network::bind(Arc::from(listener.name.as_str()), address, backlog).map_err(failed)
+    network::bind(name.clone(), address, backlog).map_err(failed)
 }
 
 /// What clients are told to connect to; inferred from what was bound where it is not configured.

@@ -1,15 +1,19 @@
 //! Reads length-prefixed frames from a socket.
 //!
 //! Invariant: the buffer grows with the bytes that arrived, never to the announced length
-//! (CVE-2022-34917), and an idle connection holds none.
+//! (CVE-2022-34917), and an idle connection holds none. A frame's room counts against the budget of
+//! all connections until the next one is asked for, which is after its answer.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::ReadHalf;
 use tokio::time::timeout;
+
+use super::budget::{Budget, Held, STALL};
 
 /// The least that is read at once.
 const READ_STEP: usize = 16 * 1024;
@@ -24,7 +28,7 @@ pub(crate) enum FrameError {
         "a frame announces {announced} bytes; 0 to {max} are accepted (socket.request.max.bytes)"
     )]
     Size { announced: i32, max: usize },
-    #[error("nothing arrived for {0:?} (connections.max.idle.ms)")]
+    #[error("nothing arrived for {0:?} (connections.max.idle.ms, or less inside a large frame)")]
     Idle(Duration),
     #[error("the connection ended inside a frame")]
     Torn,
@@ -37,14 +41,18 @@ pub(crate) struct Frames {
     buffer: BytesMut,
     max_size: usize,
     max_idle: Duration,
+    budget: Arc<Budget>,
+    held: Held,
 }
 
 impl Frames {
-    pub(crate) fn new(max_size: usize, max_idle: Duration) -> Self {
+    pub(super) fn new(max_size: usize, max_idle: Duration, budget: Arc<Budget>) -> Self {
         Frames {
             buffer: BytesMut::new(),
             max_size,
             max_idle,
+            budget,
+            held: Held::default(),
         }
     }
 
@@ -53,6 +61,7 @@ impl Frames {
         &mut self,
         socket: &mut ReadHalf<'_>,
     ) -> Result<Option<Bytes>, FrameError> {
+        self.held = Held::default();
         if self.buffer.is_empty() {
             // Waiting for a request costs no buffer.
             self.buffer = BytesMut::new();
@@ -74,6 +83,9 @@ impl Frames {
         while self.buffer.len() < 4 + size {
             let missing = 4 + size - self.buffer.len();
             let step = missing.min(READ_STEP.max(self.buffer.len().saturating_mul(GROWTH)));
+            self.held
+                .cover(&self.budget, self.buffer.len() + step)
+                .await;
             if !self.read_some(socket, step).await? {
                 return Err(FrameError::Torn);
             }
@@ -103,9 +115,14 @@ impl Frames {
         if self.buffer.capacity() - self.buffer.len() < room {
             self.buffer.reserve(room);
         }
-        match timeout(self.max_idle, socket.read_buf(&mut self.buffer)).await {
+        let patience = if self.held.is_some() {
+            self.max_idle.min(STALL)
+        } else {
+            self.max_idle
+        };
+        match timeout(patience, socket.read_buf(&mut self.buffer)).await {
             Ok(read) => Ok(read? > 0),
-            Err(_) => Err(FrameError::Idle(self.max_idle)),
+            Err(_) => Err(FrameError::Idle(patience)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: running out of descriptors slows accepting down and ends nothing.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,16 +10,21 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::{self, Peer};
 use super::limits::Limits;
+use super::resources::{Place, Resources};
 use crate::api::Node;
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Between two warnings that clients wait.
+const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// A bound address with the listener name clients know it by.
 pub(crate) struct Listener {
@@ -53,43 +59,71 @@ impl Listener {
     }
 
     /// Accepts until `stop` is cancelled; connections run on `tasks`.
-    pub(crate) async fn run(self, node: Arc<Node>, tasks: TaskTracker, stop: CancellationToken) {
+    pub(crate) async fn run(
+        self,
+        node: Arc<Node>,
+        resources: Arc<Resources>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) {
         let limits = Limits::new(
             node.config.max_connections,
             node.config.max_connections_per_ip,
         );
-        let mut starved = false;
+        let accepting = Accepting {
+            name: self.name,
+            socket: self.socket,
+            limits,
+            node,
+            resources,
+            tasks,
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = accepting.run(&stop) => {}
+        }
+    }
+}
+
+struct Accepting {
+    name: Arc<str>,
+    socket: TcpListener,
+    limits: Arc<Limits>,
+    node: Arc<Node>,
+    resources: Arc<Resources>,
+    tasks: TaskTracker,
+}
+
+impl Accepting {
+    async fn run(&self, stop: &CancellationToken) {
+        let mut warned = None;
         loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.socket.accept() => accepted,
+            if !self.resources.has_place() {
+                self.warn(&mut warned, &"no descriptors are left for it");
+            }
+            let Some(place) = self.resources.place().await else {
+                return;
             };
-            match accepted {
-                Ok((socket, address)) => {
-                    starved = false;
-                    self.serve(socket, address, &limits, &node, &tasks, &stop);
-                }
+            match self.socket.accept().await {
+                Ok((socket, address)) => self.serve(socket, address, place, stop.clone()),
                 Err(error) => {
-                    if !starved {
-                        warn!(listener = %self.name, %error, "cannot accept a connection; clients wait");
-                        starved = true;
-                    }
+                    self.warn(&mut warned, &error);
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
             }
         }
     }
 
-    fn serve(
-        &self,
-        socket: TcpStream,
-        address: SocketAddr,
-        limits: &Arc<Limits>,
-        node: &Arc<Node>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) {
-        let Some(admitted) = limits.admit(address.ip()) else {
+    /// Says now and then that clients wait, and why.
+    fn warn(&self, warned: &mut Option<Instant>, reason: &dyn Display) {
+        if warned.is_none_or(|at| at.elapsed() >= WARN_AGAIN) {
+            warn!(listener = %self.name, %reason, "cannot accept a connection; clients wait");
+            *warned = Some(Instant::now());
+        }
+    }
+
+    fn serve(&self, socket: TcpStream, address: SocketAddr, place: Place, stop: CancellationToken) {
+        let Some(admitted) = self.limits.admit(address.ip()) else {
             debug!(listener = %self.name, %address, "connection refused: too many");
             return;
         };
@@ -97,10 +131,10 @@ impl Listener {
             address,
             listener: self.name.clone(),
         };
-        let (node, stop) = (node.clone(), stop.clone());
-        tasks.spawn(async move {
-            connection::serve(socket, peer, node, stop).await;
-            drop(admitted);
+        let (node, request_bytes) = (self.node.clone(), self.resources.request_bytes.clone());
+        self.tasks.spawn(async move {
+            connection::serve(socket, peer, node, request_bytes, stop).await;
+            drop((admitted, place));
         });
     }
 }
