@@ -41,8 +41,6 @@ impl From<ErrorCode> for Failed {
 struct Found {
     partition: Arc<Partition>,
     read: PartitionRead,
-    /// How far this reader could see when it read.
-    limit: Offset,
 }
 
 /// The bounds of the whole answer.
@@ -206,7 +204,10 @@ fn register(reading: &Reading<'_>, waiter: &Arc<dyn Waiter>, ticket: usize) -> b
     let Ok(found) = &reading.outcome else {
         return false;
     };
-    match found.partition.wait_beyond(found.limit, waiter, ticket) {
+    match found
+        .partition
+        .wait_beyond(found.read.high_watermark, waiter, ticket)
+    {
         Ok(Reached::NotYet) => false,
         Ok(Reached::Yes) | Err(_) => true,
     }
@@ -244,15 +245,7 @@ fn read_one(
         isolation: bounds.isolation,
     };
     let read = partition.read(&request)?;
-    let limit = match bounds.isolation {
-        Isolation::ReadUncommitted => read.high_watermark,
-        Isolation::ReadCommitted => read.last_stable_offset,
-    };
-    Ok(Found {
-        partition,
-        read,
-        limit,
-    })
+    Ok(Found { partition, read })
 }
 
 fn epoch(epoch: i32) -> Option<LeaderEpoch> {
