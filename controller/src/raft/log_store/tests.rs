@@ -254,3 +254,31 @@ async fn durable_entries_that_are_gone_are_refused_unless_a_snapshot_has_them() 
     opened.store.blocking_append([entry(2, 5)]).await.unwrap();
     assert_eq!(indexes(&mut opened.store, ..).await, [5]);
 }
+
+#[tokio::test]
+async fn a_purge_that_was_cut_short_is_finished_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = open(folder.path());
+    opened
+        .store
+        .blocking_append((0..10).map(|index| entry(1, index)))
+        .await
+        .unwrap();
+    // The purge point is written first, the log is cut after it.
+    let purged = Some(log_id(1, 4));
+    let change = |state: &mut QuorumState| state.purged = purged;
+    opened.store.shared.save_state(change).await.unwrap();
+    drop(opened);
+    let mut opened = open_with(folder.path(), Some(log_id(1, 6))).unwrap();
+    assert_eq!(opened.log.log_start_offset(), Offset(5));
+    assert_eq!(indexes(&mut opened.store, ..).await, [5, 6, 7, 8, 9]);
+    let state = opened.store.get_log_state().await.unwrap();
+    assert_eq!(state.last_purged_log_id, purged);
+    // Without the snapshot that let them go, entries are missing.
+    drop(opened);
+    let error = open_with(folder.path(), Some(log_id(1, 3))).err().unwrap();
+    assert!(
+        matches!(error, Error::MissingSnapshot { first: 5 }),
+        "{error}"
+    );
+}

@@ -1,9 +1,11 @@
 //! A controller on a real folder, with a clock that stands still and a publisher that takes notes.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use metadata::{Endpoint, MetadataDelta, MetadataImage, MetadataPublisher, SecurityProtocol};
 use parking_lot::Mutex;
@@ -233,20 +235,47 @@ impl Node {
 }
 
 /// The folder as a kill -9 at this moment would leave it.
+///
+/// A snapshot may be written meanwhile: a copy counts only if nothing changed under it.
 pub(super) fn killed_copy(folder: &Path) -> tempfile::TempDir {
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let target = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() {
-                copy(&entry.path(), &target);
-            } else {
-                std::fs::copy(entry.path(), target).unwrap();
-            }
+    let began = Instant::now();
+    while began.elapsed() < DEADLINE {
+        let target = tempfile::tempdir().unwrap();
+        if let (Ok(before), Ok(()), Ok(after)) =
+            (names(folder), copy(folder, target.path()), names(folder))
+            && before == after
+        {
+            return target;
+        }
+        std::thread::yield_now();
+    }
+    panic!("the folder never came to rest");
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
         }
     }
-    let target = tempfile::tempdir().unwrap();
-    copy(folder, target.path());
-    target
+    Ok(())
+}
+
+/// Every file with its size and the time of its last change.
+fn names(folder: &Path) -> io::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        files.insert(entry.path(), (metadata.len(), metadata.modified()?));
+        if metadata.is_dir() {
+            files.extend(names(&entry.path())?);
+        }
+    }
+    Ok(files)
 }

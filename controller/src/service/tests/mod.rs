@@ -3,4 +3,5 @@
 mod crash;
 mod disk;
 mod harness;
+mod history;
 mod running;
