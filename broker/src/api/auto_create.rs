@@ -8,7 +8,7 @@ use metadata::MetadataImage;
 use protocol::ErrorCode;
 use protocol::messages::create_topics_request::CreatableTopic;
 use protocol::messages::{CreateTopicsRequest, TopicName};
-use tracing::warn;
+use tracing::info;
 
 use super::{RequestContext, topics};
 use crate::internal_topics;
@@ -40,7 +40,7 @@ pub(super) async fn missing(ctx: &RequestContext, names: &[TopicName]) -> Arc<Me
             None | Some(ErrorCode::TopicAlreadyExists) => {}
             Some(code) => {
                 let message = topic.error_message.as_deref().unwrap_or_default();
-                warn!(topic = %topic.name.0, ?code, message, "auto topic creation failed");
+                info!(topic = %topic.name.0, ?code, message, "auto topic creation failed");
             }
         }
     }
