@@ -2,7 +2,6 @@
 //!
 //! Requests are built before the clock starts, so the generator only moves bytes.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
@@ -120,14 +119,15 @@ impl Prebuilt {
         })
     }
 
-    /// Creates the topic and waits until each of its partitions has taken a batch.
+    /// Creates the topic and waits until each of its partitions has taken one record.
     /// Returns how many records that put there.
     pub(crate) fn create(&self, connection: &mut Connection) -> Result<u64> {
         connection.create_topic(&self.topic, self.case.partitions)?;
-        for request in self.requests.iter().take(self.requests_per_round()) {
-            connection.produce_until_taken(request)?;
+        // A request for several partitions could not be repeated: some may have taken it.
+        for request in single_for_each(&self.topic, i32::try_from(self.case.partitions)?)? {
+            connection.produce_until_taken(&request)?;
         }
-        Ok((self.records_per_batch * self.case.partitions) as u64)
+        Ok(self.case.partitions as u64)
     }
 
     /// Reads `records` records from the start, one Fetch at a time, as one consumer does.
@@ -165,8 +165,8 @@ impl Prebuilt {
             "read {} records where {records} were written",
             moved.records
         );
-        moved.payload = records * self.case.record_size as u64;
         moved.time = started.elapsed();
+        moved.payload = records * self.case.record_size as u64;
         Ok(moved)
     }
 }
@@ -186,17 +186,20 @@ pub(crate) struct Percentiles {
 }
 
 /// Sends one record of 100 bytes, waits for its acknowledgement, and does so again.
-pub(crate) fn one_at_a_time(address: SocketAddr, topic: &str, count: usize) -> Result<Percentiles> {
-    let mut connection = Connection::open(address)?;
+///
+/// The topic is there, or the other end is the bare loop, which knows none.
+pub(crate) fn one_at_a_time(
+    connection: &mut Connection,
+    topic: &str,
+    count: usize,
+) -> Result<Percentiles> {
     let request = single(topic)?;
-    connection.create_topic(topic, 1)?;
-    connection.produce_until_taken(&request)?;
     let mut times = Vec::with_capacity(count);
     // The first fifth warms both sides up.
     for index in 0..count + count / 5 {
         let started = Instant::now();
         connection.send(&request)?;
-        taken(&mut connection)?;
+        taken(connection)?;
         if index >= count / 5 {
             times.push(started.elapsed());
         }

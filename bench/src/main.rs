@@ -31,6 +31,8 @@ struct Arguments {
 enum Verb {
     /// Runs the brokers and the bare loops one after the other and prints tables.
     Run(RunArguments),
+    /// Fills a topic of a broker that runs already and reads it, for a profiler beside it.
+    Load(LoadArguments),
     /// Receives frames, writes them to a file, answers.
     BareSink(BareArguments),
     /// Sends a file to whoever connects.
@@ -69,6 +71,28 @@ struct RunArguments {
 }
 
 #[derive(clap::Args)]
+struct LoadArguments {
+    #[arg(long)]
+    address: SocketAddr,
+    #[arg(long, default_value = "load")]
+    topic: String,
+    #[arg(long, default_value_t = 100)]
+    record_size: usize,
+    #[arg(long, default_value_t = 1)]
+    partitions: usize,
+    #[arg(long)]
+    lz4: bool,
+    #[arg(long, default_value_t = 64 * 1024)]
+    batch_bytes: usize,
+    /// Bytes of record values to produce.
+    #[arg(long, default_value_t = 1_000_000_000)]
+    payload: u64,
+    /// How often the topic is read.
+    #[arg(long, default_value_t = 1)]
+    reads: usize,
+}
+
+#[derive(clap::Args)]
 struct BareArguments {
     #[arg(long)]
     address: SocketAddr,
@@ -79,9 +103,44 @@ struct BareArguments {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Verb::Run(arguments) => run(arguments),
+        Verb::Load(arguments) => load(&arguments),
         Verb::BareSink(arguments) => bare::sink(arguments.address, &arguments.file),
         Verb::BareSendfile(arguments) => bare::source(arguments.address, &arguments.file),
     }
+}
+
+fn load(arguments: &LoadArguments) -> Result<()> {
+    let case = load::Case {
+        record_size: arguments.record_size,
+        partitions: arguments.partitions,
+        codec: if arguments.lz4 {
+            batch::Codec::Lz4
+        } else {
+            batch::Codec::None
+        },
+        batch_bytes: arguments.batch_bytes,
+    };
+    let mut connection = wire::Connection::open(arguments.address)?;
+    let prebuilt = load::Prebuilt::new(&arguments.topic, case)?;
+    let mut records = prebuilt.create(&mut connection)?;
+    let tell = |what: &str, moved: &load::Moved| {
+        let (mb, seconds) = (moved.payload as f64 / 1e6, moved.time.as_secs_f64());
+        println!(
+            "{what} {} records, {mb:.0} MB, {:.0} MB/s",
+            moved.records,
+            mb / seconds
+        );
+    };
+    let produced = prebuilt.produce(&mut connection, arguments.payload)?;
+    tell("produced", &produced);
+    records += produced.records;
+    for _ in 0..arguments.reads {
+        tell(
+            "fetched",
+            &prebuilt.consume(&mut connection, records, measure::FETCH_BYTES)?,
+        );
+    }
+    connection.delete_topic(&arguments.topic)
 }
 
 fn run(arguments: RunArguments) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::server::{Kind, Programs, Server};
 use crate::wire::Connection;
 
 /// A consumer's default for `max.partition.fetch.bytes`.
-const FETCH_BYTES: i32 = 1 << 20;
+pub(crate) const FETCH_BYTES: i32 = 1 << 20;
 /// A consumer that was set to read a log in large pieces.
 const FETCH_BYTES_LARGE: i32 = 16 << 20;
 /// What a load of a million records sends.
@@ -144,6 +144,7 @@ pub(crate) struct Measured {
     pub(crate) rss_end: Vec<f64>,
     pub(crate) cases: Vec<CaseSamples>,
     pub(crate) latency: Vec<Percentiles>,
+    pub(crate) bare_latency: Vec<Percentiles>,
     pub(crate) sendfile: Vec<Sample>,
 }
 
@@ -242,8 +243,7 @@ impl Run {
                 kind.name(),
                 round + 1
             ));
-            let latency = load::one_at_a_time(server.address, "single", self.plan.latency_count)?;
-            into.latency.push(latency);
+            self.latency(kind, &mut connection, into)?;
         }
         into.rss_end.push(process::rss_mb(server.pid())?);
         server.kill()?;
@@ -278,6 +278,25 @@ impl Run {
             samples.fetch_large.push(read(FETCH_BYTES_LARGE)?);
         }
         connection.delete_topic(&topic)
+    }
+
+    /// One record at a time; beside Klamm, the bare loop tells what the machine itself takes.
+    fn latency(&self, kind: Kind, connection: &mut Connection, into: &mut Measured) -> Result<()> {
+        connection.create_topic("single", 1)?;
+        connection.produce_until_taken(&load::single("single")?)?;
+        let count = self.plan.latency_count;
+        into.latency
+            .push(load::one_at_a_time(connection, "single", count)?);
+        if kind == Kind::Klamm {
+            let file = self.folder.join("bare-sink");
+            let mut server = Server::bare(&self.programs, "bare-sink", &file)?;
+            let mut connection = server.connect()?;
+            into.bare_latency
+                .push(load::one_at_a_time(&mut connection, "single", count)?);
+            server.kill()?;
+            fs::remove_file(file)?;
+        }
+        Ok(())
     }
 
     /// The same requests, sent to a loop that receives and writes.

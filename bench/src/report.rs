@@ -1,5 +1,7 @@
 //! The tables: medians and ranges of all rounds, ratios, and the budgets beside them.
 
+mod budgets;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -119,11 +121,12 @@ pub(crate) fn markdown(run: &Run, measured: &[Measured], about: &str) -> String 
         upstream: find(Kind::Upstream),
     };
     let mut out = format!("{}\n\n", about.trim());
-    budgets(&mut out, &both);
+    budgets::table(&mut out, &both);
     singles(&mut out, &both);
     per_case(&mut out, &both);
     latency(&mut out, &both);
     generator(&mut out, &both);
+    budgets::case_by_case(&mut out, &both);
     out
 }
 
@@ -139,195 +142,6 @@ fn heading(out: &mut String, title: &str, columns: &[&str]) {
 fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
     let cells: Vec<String> = cells.into_iter().collect();
     let _ = writeln!(out, "| {} |", cells.join(" | "));
-}
-
-/// One line of the budgets: `value <= limit` is met.
-struct Budget {
-    name: String,
-    figure: String,
-    value: Option<f64>,
-    limit: Option<f64>,
-    /// More is better: met where `value >= limit`.
-    at_least: bool,
-    unit: &'static str,
-}
-
-impl Budget {
-    fn at_most(
-        name: &str,
-        figure: &str,
-        value: Option<Spread>,
-        limit: Option<f64>,
-        unit: &'static str,
-    ) -> Self {
-        Budget {
-            name: name.to_owned(),
-            figure: figure.to_owned(),
-            value: value.map(|spread| spread.median),
-            limit,
-            at_least: false,
-            unit,
-        }
-    }
-
-    fn cells(&self) -> [String; 5] {
-        let show = |value: Option<f64>| {
-            value.map_or(ABSENT.to_owned(), |value| {
-                format!("{} {}", number(value), self.unit)
-            })
-        };
-        let verdict = match (self.value, self.limit) {
-            (Some(value), Some(limit)) if self.at_least == (value >= limit) || value == limit => {
-                "met"
-            }
-            (Some(_), Some(_)) => "**missed**",
-            (None, _) | (_, None) => ABSENT,
-        };
-        [
-            self.name.clone(),
-            self.figure.clone(),
-            show(self.limit),
-            show(self.value),
-            verdict.to_owned(),
-        ]
-    }
-}
-
-fn budgets(out: &mut String, both: &Both<'_>) {
-    heading(
-        out,
-        "Budgets",
-        &["budget", "figure", "limit in this run", "Klamm", ""],
-    );
-    let mut all = budgets_of_one(both);
-    for (index, case) in cases().iter().enumerate() {
-        all.extend(budgets_of_case(both, index, &name_of(case), case.codec));
-    }
-    for budget in all {
-        row(out, budget.cells());
-    }
-    out.push('\n');
-}
-
-fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
-    let klamm = |column: Column<'_>| both.pair(column).0;
-    let p50 = both.pair(&|all| percentile(all, |one| one.p50));
-    let p99 = both.pair(&|all| percentile(all, |one| one.p99));
-    let share = |spread: Option<Spread>, part: f64| spread.map(|spread| spread.median / part);
-    vec![
-        Budget::at_most(
-            "start to first answer",
-            "20 ms",
-            klamm(&|all| spread(all.first_answer_ms.clone())),
-            Some(20.0),
-            "ms",
-        ),
-        Budget::at_most(
-            "start to first acknowledged record",
-            "50 ms",
-            klamm(&|all| spread(all.first_ack_ms.clone())),
-            Some(50.0),
-            "ms",
-        ),
-        Budget::at_most(
-            "idle memory",
-            "20 MB",
-            klamm(&|all| spread(all.rss_idle.clone())),
-            Some(20.0),
-            "MB",
-        ),
-        Budget::at_most(
-            "memory after a million records produced",
-            "40 MB",
-            klamm(&|all| spread(all.rss_produced.clone())),
-            Some(40.0),
-            "MB",
-        ),
-        Budget::at_most(
-            "memory after they were fetched too",
-            "40 MB",
-            klamm(&|all| spread(all.rss_fetched.clone())),
-            Some(40.0),
-            "MB",
-        ),
-        Budget::at_most(
-            "one record at a time, p50",
-            "a tenth of upstream's",
-            p50.0,
-            share(p50.1, 10.0),
-            "ms",
-        ),
-        Budget::at_most(
-            "one record at a time, p99",
-            "a twentieth of upstream's",
-            p99.0,
-            share(p99.1, 20.0),
-            "ms",
-        ),
-        Budget::at_most(
-            "restart after kill -9, 100 partitions of 10 MB",
-            "1 s",
-            klamm(&|all| spread(all.restart_first_ms.clone())),
-            Some(1000.0),
-            "ms",
-        ),
-    ]
-}
-
-fn budgets_of_case(both: &Both<'_>, index: usize, name: &str, codec: Codec) -> Vec<Budget> {
-    let produce = both.case(index, &|case| over(&case.produce, Sample::cpu_per_gb));
-    let fetch = both.case(index, &|case| over(&case.fetch, Sample::cpu_per_gb));
-    let speed = both.case(index, &|case| over(&case.produce, Sample::mb_per_second));
-    let bare = both.bare(index, Sample::cpu_per_gb);
-    let produce_limit = match (produce.1, bare) {
-        (Some(upstream), Some(bare)) => Some((upstream.median / 10.0).max(bare.median * 2.0)),
-        (None, _) | (_, None) => None,
-    };
-    let mut all = vec![
-        Budget::at_most(
-            &format!("CPU per GB produced: {name}"),
-            "a tenth of upstream's, or twice the bare loop",
-            produce.0,
-            produce_limit,
-            "s",
-        ),
-        Budget::at_most(
-            &format!("CPU per GB fetched: {name}"),
-            "a quarter of upstream's",
-            fetch.0,
-            fetch.1.map(|spread| spread.median / 4.0),
-            "s",
-        ),
-        Budget {
-            at_least: true,
-            ..Budget::at_most(
-                &format!("produced per second: {name}"),
-                "twice upstream's",
-                speed.0,
-                speed.1.map(|spread| spread.median * 2.0),
-                "MB/s",
-            )
-        },
-    ];
-    if codec == Codec::None {
-        let read = both
-            .case(index, &|case| over(&case.fetch, Sample::wire_mb_per_second))
-            .0;
-        let limit = both
-            .sendfile(Sample::wire_mb_per_second)
-            .map(|spread| spread.median * 0.8);
-        all.push(Budget {
-            at_least: true,
-            ..Budget::at_most(
-                &format!("fetch of a full log: {name}"),
-                "80 % of a bare sendfile",
-                read,
-                limit,
-                "MB/s",
-            )
-        });
-    }
-    all
 }
 
 fn percentile(all: &Measured, value: PerRound) -> Option<Spread> {
@@ -480,7 +294,7 @@ fn latency(out: &mut String, both: &Both<'_>) {
     heading(
         out,
         "One record at a time (100 B, acks=all), ms",
-        &["", "Klamm", "upstream", "upstream / Klamm"],
+        &["", "Klamm", "upstream", "upstream / Klamm", "bare loop"],
     );
     let rows: [(&str, PerRound); 3] = [
         ("p50", |one| one.p50),
@@ -489,6 +303,9 @@ fn latency(out: &mut String, both: &Both<'_>) {
     ];
     for (name, value) in rows {
         let (klamm, upstream) = both.pair(&|all| percentile(all, value));
+        let bare = both
+            .pair(&|all| spread(all.bare_latency.iter().map(value)))
+            .0;
         row(
             out,
             [
@@ -496,6 +313,7 @@ fn latency(out: &mut String, both: &Both<'_>) {
                 cell(klamm),
                 cell(upstream),
                 ratio_cell(ratio(upstream, klamm)),
+                cell(bare),
             ],
         );
     }
@@ -561,29 +379,6 @@ mod tests {
         let even = spread([4.0, 1.0]).unwrap();
         assert_eq!(even.median, 2.5);
         assert!(spread([]).is_none());
-    }
-
-    #[test]
-    fn a_budget_is_met_on_its_own_side_of_the_limit() {
-        let value = spread([5.0]);
-        let most = |limit| Budget::at_most("", "", value, Some(limit), "s").cells()[4].clone();
-        assert_eq!(
-            (most(6.0).as_str(), most(4.0).as_str()),
-            ("met", "**missed**")
-        );
-        let least = |limit| {
-            let budget = Budget::at_most("", "", value, Some(limit), "s");
-            Budget {
-                at_least: true,
-                ..budget
-            }
-            .cells()[4]
-                .clone()
-        };
-        assert_eq!(
-            (least(6.0).as_str(), least(4.0).as_str()),
-            ("**missed**", "met")
-        );
     }
 
     #[test]

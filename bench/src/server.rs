@@ -42,7 +42,7 @@ pub(crate) struct Programs {
 
 pub(crate) struct Server {
     child: Child,
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     /// When the program itself began: for upstream, after its data folder was formatted.
     pub(crate) started: Instant,
 }
