@@ -1,6 +1,7 @@
 //! kill -9 at any moment: what was acknowledged is there after the restart, once, in its place.
 //!
 //! The process dies, the machine does not: the page cache survives.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

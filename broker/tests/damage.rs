@@ -1,5 +1,6 @@
 //! A data folder that was damaged while the broker was down: a torn tail is cut, a fault in the
 //! middle is reported and never passed over, and what can be rebuilt is.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Start and stop: what a node says when it cannot start, and that it stops at once whatever goes
 //! on.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

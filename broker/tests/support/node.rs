@@ -47,6 +47,12 @@ pub(crate) struct Node {
     pub(crate) ready_after: Duration,
 }
 
+/// A broker that may not be ready yet.
+pub(crate) struct Starting {
+    process: Process,
+    started: Instant,
+}
+
 struct Process {
     child: Child,
     output: Arc<Output>,
@@ -99,17 +105,14 @@ impl Start {
 
     /// Starts and waits for the ready line.
     pub(crate) fn ready(&self) -> Node {
-        let started = Instant::now();
-        let process = self.spawn();
-        let find = |lines: &[String]| lines.iter().find_map(|line| ready_address(line));
-        let Some(address) = process.output.wait(DEADLINE, find) else {
-            panic!("the broker did not start:\n{}", process.output.text());
-        };
-        Node {
-            process,
-            address,
-            started,
-            ready_after: started.elapsed(),
+        self.starting().ready()
+    }
+
+    /// Starts, and waits for nothing.
+    pub(crate) fn starting(&self) -> Starting {
+        Starting {
+            started: Instant::now(),
+            process: self.spawn(),
         }
     }
 
@@ -136,6 +139,27 @@ impl Start {
         output.follow(child.stdout.take().unwrap());
         output.follow(child.stderr.take().unwrap());
         Process { child, output }
+    }
+}
+
+impl Starting {
+    pub(crate) fn ready(self) -> Node {
+        let Starting { process, started } = self;
+        let find = |lines: &[String]| lines.iter().find_map(|line| ready_address(line));
+        let Some(address) = process.output.wait(DEADLINE, find) else {
+            panic!("the broker did not start:\n{}", process.output.text());
+        };
+        Node {
+            process,
+            address,
+            started,
+            ready_after: started.elapsed(),
+        }
+    }
+
+    /// Waits for a line that says `text`.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.process.wait_for_line(text)
     }
 }
 
@@ -180,6 +204,12 @@ impl Output {
 impl Process {
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    fn wait_for_line(&self, text: &str) -> String {
+        let find = |lines: &[String]| lines.iter().find(|line| line.contains(text)).cloned();
+        let found = self.output.wait(DEADLINE, find);
+        found.unwrap_or_else(|| panic!("no line says {text:?}:\n{}", self.output.text()))
     }
 
     fn end(mut self, deadline: Duration) -> Ended {
@@ -227,9 +257,7 @@ impl Node {
 
     /// Waits for a line that says `text`.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
-        let find = |lines: &[String]| lines.iter().find(|line| line.contains(text)).cloned();
-        let found = self.process.output.wait(DEADLINE, find);
-        found.unwrap_or_else(|| panic!("no line says {text:?}:\n{}", self.process.output.text()))
+        self.process.wait_for_line(text)
     }
 
     /// Lines at WARN or ERROR.
