@@ -565,3 +565,34 @@ fn a_full_disk_can_be_emptied() {
     log.append_as_leader(metadata, EPOCH, AppendOrigin::Raft, NOW)
         .unwrap();
 }
+
+#[test]
+fn a_log_is_read_and_written_when_descriptors_run_out() {
+    let fs = MemoryFs::default();
+    let options = LogDirOptions {
+        fs: Arc::new(fs.clone()),
+        kv_in_memory: true,
+        open_files_max: 3,
+        ..LogDirOptions::new(1)
+    };
+    let dir = LogDir::open("/logs", options).unwrap();
+    let log = dir
+        .create_or_open(&partition(), topic_id(), small_segments())
+        .unwrap();
+    for number in 0..40 {
+        append(&log, batch(&[&format!("value {number}"), "second"])).unwrap();
+    }
+    let expected = read_all(&log, 1 << 20);
+    let mut refused = 0;
+    for number in 1..30 {
+        fs.fail_call(number, Fault::TooManyFiles);
+        assert_eq!(read_all(&log, 1 << 20), expected);
+        refused += fs.failed().iter().filter(|name| **name == "open").count();
+    }
+    for number in 1..60 {
+        fs.fail_call(number % 4 + 1, Fault::TooManyFiles);
+        append(&log, batch(&[&format!("more {number}")])).unwrap();
+        refused += fs.failed().iter().filter(|name| **name == "open").count();
+    }
+    assert!(refused > 0, "no open was refused");
+}

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -62,8 +62,8 @@ impl FileCache {
     }
 
     /// Opens a file; when the process is out of descriptors, closes half of ours and tries again.
-    fn open(&self, path: &std::path::Path) -> io::Result<Arc<dyn FsFile>> {
-        let result = self.fs.open(path, OpenMode::ReadWrite);
+    pub(crate) fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn FsFile>> {
+        let result = self.fs.open(path, mode);
         let out_of_descriptors =
             [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| errno.raw_os_error());
         match result {
@@ -77,7 +77,7 @@ impl FileCache {
                     let half = opened.len() / 2;
                     Self::shrink(&mut opened, half);
                 }
-                self.fs.open(path, OpenMode::ReadWrite)
+                self.fs.open(path, mode)
             }
             result => result,
         }
@@ -140,7 +140,7 @@ impl SegmentFile {
         let path = self.path();
         let file = self
             .cache
-            .open(&path)
+            .open(&path, OpenMode::ReadWrite)
             .map_err(|error| Error::io("open", path, error))?;
         *handle = Some(Arc::clone(&file));
         drop(handle);

@@ -115,7 +115,7 @@ impl Log {
         let path = folder.join(&name);
         let handle = self
             .shared
-            .fs
+            .files
             .open(&path, OpenMode::Create)
             .map_err(|error| Error::io("create", path, error))?;
         let config = self.config();

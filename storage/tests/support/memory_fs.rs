@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     NoSpace,
     /// A write takes half of its bytes, the next one fails; other calls fail at once.
     ShortWrite,
+    /// No descriptor is left for an open; other calls go well.
+    TooManyFiles,
 }
 
 /// What a crash leaves of bytes that were written and not synced.
@@ -167,6 +169,8 @@ impl MemoryFs {
         state.failed.push(name);
         match fault {
             Fault::Io => Err(io::Error::from_raw_os_error(5)),
+            Fault::TooManyFiles if name == "open" => Err(io::Error::from_raw_os_error(24)),
+            Fault::TooManyFiles => Ok(false),
             Fault::NoSpace if !writes => Ok(false),
             Fault::NoSpace => Err(io::ErrorKind::StorageFull.into()),
             Fault::ShortWrite if name == "write" => {
