@@ -3,6 +3,9 @@
 //! message or of documentation, counted but not failed), or open. UNKNOWN_SERVER_ERROR of ours is open even where
 //! upstream answers it too.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,6 +51,8 @@ struct Entry {
 /// Which differences are right.
 pub struct Listed {
     entries: Vec<Entry>,
+    /// The entries that covered something, by their places in the list.
+    seen: RefCell<BTreeSet<usize>>,
     /// Whether an UNKNOWN_SERVER_ERROR that upstream has too is one of its own.
     upstream: bool,
 }
@@ -55,22 +60,34 @@ pub struct Listed {
 impl Listed {
     pub fn load() -> Result<Self> {
         let entries = serde_json::from_str(DIFFERENCES).context("differences.json")?;
-        Ok(Self {
-            entries,
-            upstream: false,
-        })
+        Ok(Self::new(entries, false))
     }
 
     /// None at all: the broker compared is upstream itself.
     pub fn upstream() -> Self {
+        Self::new(Vec::new(), true)
+    }
+
+    fn new(entries: Vec<Entry>, upstream: bool) -> Self {
         Self {
-            entries: Vec::new(),
-            upstream: true,
+            entries,
+            seen: RefCell::default(),
+            upstream,
         }
     }
 
+    /// Listed differences that no case showed: they are gone and should leave the list.
+    pub fn unseen(&self) -> Vec<String> {
+        let seen = self.seen.borrow();
+        let entries = self.entries.iter().enumerate();
+        let unseen = entries.filter(|(index, _)| !seen.contains(index));
+        unseen
+            .map(|(_, entry)| format!("{} {}", entry.case, entry.place))
+            .collect()
+    }
+
     fn covers(&self, case: &str, place: &str, upstream: &Value, ours: &Value) -> bool {
-        self.entries.iter().any(|entry| {
+        let found = self.entries.iter().position(|entry| {
             matches(&entry.case, case)
                 && matches(&entry.place, place)
                 && entry
@@ -79,7 +96,9 @@ impl Listed {
                     .is_none_or(|wanted| wanted == upstream)
                 && entry.ours.as_ref().is_none_or(|wanted| wanted == ours)
                 && !entry.not_ours.contains(ours)
-        })
+        });
+        self.seen.borrow_mut().extend(found);
+        found.is_some()
     }
 }
 
@@ -156,10 +175,7 @@ mod tests {
 
     #[test]
     fn codes_are_strict_and_wording_is_not() {
-        let listed = Listed {
-            entries: Vec::new(),
-            upstream: false,
-        };
+        let listed = Listed::new(Vec::new(), false);
         let upstream = json!([{ "ErrorCode": 3, "ErrorMessage": "Gone." }]);
         let ours = json!([{ "ErrorCode": 0, "ErrorMessage": "gone" }]);
         let found = compare("Metadata x v0", &upstream, &ours, &listed);
@@ -172,18 +188,15 @@ mod tests {
 
     #[test]
     fn an_unknown_server_error_is_open_even_where_upstream_has_it() {
-        let listed = Listed {
-            entries: Vec::new(),
-            upstream: false,
-        };
+        let listed = Listed::new(Vec::new(), false);
         let answer = json!([{ "ErrorCode": -1 }]);
         assert_eq!(compare("Fetch x v4", &answer, &answer, &listed).len(), 1);
     }
 
     #[test]
     fn a_listed_difference_stands_only_where_its_pattern_and_values_match() {
-        let listed = Listed {
-            entries: vec![Entry {
+        let listed = Listed::new(
+            vec![Entry {
                 case: "Produce *".into(),
                 place: "[0]".into(),
                 upstream: Some(json!("silence")),
@@ -191,8 +204,8 @@ mod tests {
                 not_ours: Vec::new(),
                 _why: String::new(),
             }],
-            upstream: false,
-        };
+            false,
+        );
         let of = |case| compare(case, &json!(["silence"]), &json!(["closed"]), &listed);
         assert_eq!(of("Produce null v3")[0].standing, Standing::Listed);
         assert_eq!(of("Fetch null v3")[0].standing, Standing::Open);

@@ -150,12 +150,10 @@ fn record(folder: &Path, target: &Target) -> Result<ExitCode> {
             }
         }
     }
-    if target.api.is_none() && target.case.is_none() {
-        let made: BTreeSet<(String, String)> = answers
-            .keys()
-            .map(|key| (key.api.clone(), key.to_string()))
-            .collect();
-        recording.retain(&made);
+    if target.case.is_none() {
+        let key = |key: &CaseKey| (key.api.clone(), key.to_string());
+        let made: BTreeSet<(String, String)> = answers.keys().map(key).collect();
+        recording.retain(&made, target.api.as_deref());
     }
     if failures > 0 {
         println!("FAILED: {failures} cases could not be run; nothing is recorded");
@@ -210,6 +208,11 @@ fn check(
         "{cases} cases, the floor is {floor}, {:.1} s",
         start.elapsed().as_secs_f64()
     );
+    if whole {
+        for entry in listed.unseen() {
+            println!("listed, but seen in no case: {entry}");
+        }
+    }
     let different = report.different();
     if whole && cases < floor {
         println!("FAILED: fewer cases than the floor");

@@ -65,9 +65,11 @@ impl Recording {
             .map(|((api, case), answer)| (api.as_str(), case.as_str(), answer))
     }
 
-    /// Drops cases that no scenario makes any more.
-    pub fn retain(&mut self, made: &BTreeSet<(String, String)>) {
-        self.cases.retain(|key, _| made.contains(key));
+    /// Drops cases, of one API or of all, that no scenario makes any more.
+    pub fn retain(&mut self, made: &BTreeSet<(String, String)>, api: Option<&str>) {
+        let concerns = |name: &str| api.is_none_or(|api| api == name);
+        self.cases
+            .retain(|key, _| !concerns(&key.0) || made.contains(key));
     }
 
     pub fn len(&self) -> usize {
