@@ -14,7 +14,7 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The door to the vote and snapshot files.
     pub fs: Arc<dyn Fs>,
-    /// Topic ids and replica placement are drawn from it.
+    /// Topic ids, replica placement and election time-outs are drawn from it.
     pub seed: u64,
     /// When the metadata log is cut behind a snapshot.
     pub snapshots: SnapshotPolicy,

@@ -10,6 +10,7 @@ mod files;
 mod log_store;
 mod network;
 mod quorum_state;
+mod runtime;
 mod snapshot;
 mod state_machine;
 mod types;
@@ -80,6 +81,7 @@ impl Consensus {
         log_dir: &LogDir,
         publishers: Vec<Box<dyn MetadataPublisher>>,
     ) -> Result<Consensus, Error> {
+        runtime::seed(options.seed);
         let me = ReplicaKey {
             id: options.settings.node_id,
             directory_id: log_dir.directory_id(),

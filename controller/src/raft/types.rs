@@ -56,7 +56,7 @@ openraft::declare_raft_types!(
         Node = EmptyNode,
         Entry = openraft::Entry<TypeConfig>,
         SnapshotData = Vec<u8>,
-        AsyncRuntime = openraft::TokioRuntime,
+        AsyncRuntime = super::runtime::Runtime,
 );
 
 pub(crate) type LogId = openraft::LogId<ReplicaKey>;
