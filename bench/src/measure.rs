@@ -52,7 +52,7 @@ impl Plan {
             start_rounds: 5,
             idle: Duration::from_secs(5),
             rounds: 3,
-            payload: 1_000_000_000,
+            payload: 500_000_000,
             warm_up: 500_000_000,
             latency_count: 20_000,
             restart_rounds: 3,

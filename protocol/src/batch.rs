@@ -199,6 +199,7 @@ impl Attributes {
         }
     }
 
+    #[inline]
     pub fn timestamp_type(self) -> TimestampType {
         if self.0 & Self::LOG_APPEND_TIME == 0 {
             TimestampType::CreateTime

@@ -15,15 +15,24 @@ pub(crate) trait ByteSource {
     fn too_long(&self) -> Self::Error;
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn read_unsigned<S: ByteSource>(source: &mut S) -> Result<u32, S::Error> {
-    // Most numbers are lengths and counts of one byte.
+    // Most numbers are lengths and counts of one byte or two: those are read without a call.
     let first = source.next_byte()?;
     if first < 0x80 {
         return Ok(u32::from(first));
     }
-    let mut value = u32::from(first & 0x7f);
-    for shift in [7, 14, 21, 28] {
+    let second = source.next_byte()?;
+    let value = u32::from(first & 0x7f) | u32::from(second & 0x7f) << 7;
+    if second < 0x80 {
+        return Ok(value);
+    }
+    read_behind_two(source, value)
+}
+
+#[inline(never)]
+fn read_behind_two<S: ByteSource>(source: &mut S, mut value: u32) -> Result<u32, S::Error> {
+    for shift in [14, 21, 28] {
         let byte = source.next_byte()?;
         value |= u32::from(byte & 0x7f) << shift;
         if byte < 0x80 {
@@ -50,7 +59,7 @@ pub(crate) fn read_unsigned_long<S: ByteSource>(source: &mut S) -> Result<u64, S
     Err(source.too_long())
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn read_int<S: ByteSource>(source: &mut S) -> Result<i32, S::Error> {
     let zigzag = read_unsigned(source)?;
     Ok((zigzag >> 1) as i32 ^ -((zigzag & 1) as i32))

@@ -140,6 +140,13 @@ trait RecordSource: ByteSource<Error = BatchError> {
 
     fn is_exhausted(&mut self) -> Result<bool, BatchError>;
 
+    /// The next record, where it can be walked faster than byte by byte; else nothing is consumed.
+    fn walk_whole(
+        &mut self,
+        header: &BatchHeader,
+        index: i32,
+    ) -> Result<Option<RecordFields>, BatchError>;
+
     fn malformed(&self, reason: RecordFault) -> BatchError;
 }
 
@@ -150,7 +157,10 @@ fn walk_source(
 ) -> Result<(), BatchError> {
     for index in 0..header.record_count {
         source.start_record(index);
-        let record = walk_record(header, index, &mut source)?;
+        let record = match source.walk_whole(header, index)? {
+            Some(record) => record,
+            None => walk_record(header, index, &mut source)?,
+        };
         visit(record)?;
     }
     if source.is_exhausted()? {
@@ -160,6 +170,7 @@ fn walk_source(
     }
 }
 
+#[inline]
 fn walk_record(
     header: &BatchHeader,
     index: i32,
@@ -218,6 +229,7 @@ fn walk_headers(
 
 /// Skips a field behind its length, which must not lead out of the record. Any negative length is
 /// null, as upstream reads it.
+#[inline]
 fn skip_nullable(source: &mut impl RecordSource, end: usize) -> Result<Option<usize>, BatchError> {
     let length = read_int(source)?;
     let Ok(size) = usize::try_from(length) else {
@@ -254,6 +266,7 @@ impl ByteSource for Plain<'_> {
 }
 
 impl RecordSource for Plain<'_> {
+    #[inline]
     fn skip(&mut self, size: usize) -> Result<(), BatchError> {
         let Some((_, rest)) = self.bytes.split_at_checked(size) else {
             return Err(self.malformed(RecordFault::CutOff));
@@ -262,6 +275,7 @@ impl RecordSource for Plain<'_> {
         Ok(())
     }
 
+    #[inline]
     fn position(&self) -> usize {
         // Only differences count, so the end of the address space serves as the start.
         i32::MAX as usize - self.bytes.len()
@@ -273,6 +287,11 @@ impl RecordSource for Plain<'_> {
 
     fn is_exhausted(&mut self) -> Result<bool, BatchError> {
         Ok(self.bytes.is_empty())
+    }
+
+    #[inline]
+    fn walk_whole(&mut self, _: &BatchHeader, _: i32) -> Result<Option<RecordFields>, BatchError> {
+        Ok(None)
     }
 
     fn malformed(&self, reason: RecordFault) -> BatchError {
@@ -343,6 +362,26 @@ impl RecordSource for Compressed {
 
     fn is_exhausted(&mut self) -> Result<bool, BatchError> {
         Ok(self.reader.fill_buf().map_err(undecodable)?.is_empty())
+    }
+
+    /// A record that lies in the buffer as a whole is walked there. What is wrong with another is
+    /// left to the walk byte by byte, which also sees what is not unpacked yet.
+    fn walk_whole(
+        &mut self,
+        header: &BatchHeader,
+        index: i32,
+    ) -> Result<Option<RecordFields>, BatchError> {
+        let mut plain = Plain {
+            bytes: self.reader.buffer(),
+            index,
+        };
+        let before = plain.bytes.len();
+        let Ok(record) = walk_record(header, index, &mut plain) else {
+            return Ok(None);
+        };
+        let size = before - plain.bytes.len();
+        self.consume(size)?;
+        Ok(Some(record))
     }
 
     fn malformed(&self, reason: RecordFault) -> BatchError {
