@@ -162,6 +162,12 @@ impl Broker {
         &self.node.config.data_folder
     }
 
+    /// Completes when the node cannot go on, with the reason: its metadata log has failed. Who
+    /// waits for it then calls [`Broker::stop`].
+    pub async fn failed(&self) -> controller::Error {
+        self.node.controller.stopped().await
+    }
+
     /// Stops cleanly: no new requests, everything on disk, the next start recovers nothing.
     pub async fn stop(self) {
         self.stop.cancel();

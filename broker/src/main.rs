@@ -109,6 +109,10 @@ async fn serve(server: Server, logging: Arc<Logging>, started: Instant) -> anyho
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: stopping"),
         _ = interrupt.recv() => info!("interrupted: stopping"),
+        reason = broker.failed() => {
+            broker.stop().await;
+            return Err(reason).context("the node cannot go on");
+        }
     }
     broker.stop().await;
     Ok(())
