@@ -262,6 +262,16 @@ impl LazyKv {
     }
 }
 
+impl Drop for LazyKv {
+    /// A process that ends while RocksDB still opens is aborted by it.
+    fn drop(&mut self) {
+        if let Some(opening) = self.opening.get_mut().take() {
+            // What it opened, or why it panicked, interests nobody any more.
+            drop(opening.join());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
