@@ -208,6 +208,21 @@ fn a_fault_in_the_middle_is_reported_and_never_passed_over() {
                 "{end:?} {topic}: the file was changed"
             );
         }
+        // A topic that cannot be read can be deleted and made again.
+        for place in PLACES {
+            let topic = format!("faulty-{place}");
+            assert_eq!(
+                client.try_delete(&topic).unwrap(),
+                Ok(()),
+                "{end:?} {topic}"
+            );
+            assert!(
+                !folder.path().join(format!("{topic}-0")).exists(),
+                "{end:?} {topic}"
+            );
+            client.create(&topic, 1, &[]);
+            assert_eq!(client.produce(&topic, 0, batch(&["new"])), Ok(0));
+        }
         assert_eq!(client.read_all("whole", 0), whole);
         assert_eq!(
             client.produce("whole", 0, batch(&["on"])),

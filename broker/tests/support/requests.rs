@@ -192,7 +192,8 @@ impl Client {
                 for record in batch.records().unwrap() {
                     let record = record.unwrap();
                     if record.offset.0 >= before {
-                        all.push((record.offset.0, record.value.unwrap().to_vec()));
+                        let value = record.value.unwrap_or_default();
+                        all.push((record.offset.0, value.to_vec()));
                     }
                 }
                 offset = batch.header().next_offset().0;
