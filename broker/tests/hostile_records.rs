@@ -1,5 +1,6 @@
 //! Batches with a CRC that holds and damage behind it: refused with the code that names it, or
 //! taken and then served whole.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -73,7 +74,6 @@ fn damaged(whole: &Bytes, random: &mut StdRng) -> Option<Bytes> {
 fn damaged_records_are_refused_by_name() {
     let mut random = StdRng::seed_from_u64(support::seed("damaged records"));
     let folder = tempfile::tempdir().unwrap();
-    // Timestamps out of any bound are for other tests.
     let node = Start::new(folder.path()).ready();
     let mut client = node.client();
     client.create("target", 1, &[]);
