@@ -56,9 +56,11 @@ pub(crate) async fn serve(
             }
         };
         let reply = tokio::select! {
+            // Most requests are answered at once: the socket is looked at only for those that wait.
+            biased;
+            reply = api::dispatch(&node, &peer, frame) => reply,
             () = stop.cancelled() => return,
             () = gone(&socket) => return,
-            reply = api::dispatch(&node, &peer, frame) => reply,
         };
         match reply {
             Ok(Reply::Answer(chunks)) => {
