@@ -98,11 +98,6 @@ impl Watermark {
         wake_all(std::mem::replace(&mut self.waiting, still_waiting));
     }
 
-    /// Moves the mark to `offset`, back included: the log was truncated or starts elsewhere.
-    pub fn reset(&mut self, offset: Offset) {
-        self.offset = offset;
-    }
-
     /// Ends all waiting, now and later, with `code` (leadership lost, topic deleted).
     pub fn end(&mut self, code: ErrorCode) {
         self.ended = Some(code);
@@ -196,7 +191,5 @@ mod tests {
         let mut mark = Watermark::new(Offset(5));
         mark.advance(Offset(3));
         assert_eq!(mark.offset(), Offset(5));
-        mark.reset(Offset(3));
-        assert_eq!(mark.offset(), Offset(3));
     }
 }
