@@ -21,7 +21,7 @@ fn start(folder: &std::path::Path) -> Start {
     let limit = format!("--nofile={LIMIT}:{LIMIT}");
     Start::new(folder)
         .with("socket.listen.backlog.size", CONNECTIONS)
-        .with("log.flush.offset.checkpoint.interval.ms", 500)
+        .with("log.flush.offset.checkpoint.interval.ms", 1500)
         .through(&["prlimit", limit.as_str(), "--"])
 }
 
