@@ -114,7 +114,19 @@ impl<'a> Client<'a> {
                 let deadline = wait.deadline_ms.map(Duration::from_millis);
                 let reply = self.receive(&pending, deadline)?;
                 let seen = self.observe(pending.api, reply, &wait.save)?;
-                return Ok((!wait.unobserved).then_some(seen));
+                if !wait.unobserved {
+                    return Ok(Some(seen));
+                }
+                // What is not compared must at least hold what is kept of it.
+                let is_kept = |name: &String| {
+                    let value = self.variables.get(name);
+                    value.is_some_and(|value| !value.is_null())
+                };
+                anyhow::ensure!(
+                    !wait.save.is_empty() && wait.save.keys().all(is_kept),
+                    "the answer called {name:?} lacks what is kept of it: {seen}"
+                );
+                return Ok(None);
             }
             Step::Raw(raw) => return self.raw(raw).map(Some),
             Step::Topic(topic) => crate::prepare::topic(self, topic)?,
