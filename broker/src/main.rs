@@ -1,15 +1,15 @@
-//! The `klamm` program: parses arguments, starts the broker, waits for a signal.
+//! The `klamm` program: one binary under many names.
+//!
+//! Called by the name of one of upstream's tools (`kafka-topics`, with or without `.sh`), or with that
+//! name as its first argument, it is that tool.
 
-use std::path::PathBuf;
+mod commands;
+
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use klamm::{Broker, Format, Logging, ServerConfig};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use clap::{Parser, Subcommand};
 
 /// A Kafka broker that stock clients use unchanged.
 #[derive(Parser)]
@@ -22,40 +22,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs one node: broker and controller.
-    Server(Server),
-}
-
-#[derive(Args)]
-struct Server {
-    /// A `server.properties` file with Kafka's keys; without one, defaults serve 127.0.0.1:9092
-    /// with data under ./data.
-    properties: Option<PathBuf>,
-    /// Sets a key over the file; may be given many times.
-    #[arg(long = "override", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Keeps data in a temporary folder that is removed at the end.
-    #[arg(long)]
-    ephemeral: bool,
-    /// How log lines are written.
-    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
-    log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace.
-    #[arg(long, default_value = "info")]
-    log_level: String,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Human,
-    Json,
+    Server(commands::server::Server),
 }
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    if let Some(code) = run_tool() {
+        return code;
+    }
     let Cli {
         command: Command::Server(server),
     } = Cli::parse();
-    match run(server, started) {
+    match commands::server::run(server, started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("klamm: {error:#}");
@@ -64,81 +42,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(server: Server, started: Instant) -> anyhow::Result<()> {
-    let format = match server.log_format {
-        LogFormat::Human => Format::Human,
-        LogFormat::Json => Format::Json,
-    };
-    let logging = Logging::init(&server.log_level, format)
-        .map_err(|reason| anyhow::anyhow!("--log-level: {reason}"))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("could not start the runtime")?
-        .block_on(serve(server, Arc::new(logging), started))
-}
-
-async fn serve(server: Server, logging: Arc<Logging>, started: Instant) -> anyhow::Result<()> {
-    let temporary = server
-        .ephemeral
-        .then(|| tempfile::Builder::new().prefix("klamm-").tempdir())
-        .transpose()
-        .context("could not make a temporary data folder")?;
-    let mut overrides = parse_overrides(&server.overrides)?;
-    if let Some(folder) = &temporary {
-        overrides.push(("log.dirs".to_owned(), folder.path().display().to_string()));
+/// Runs the tool that the program's own name or its first argument asks for.
+fn run_tool() -> Option<ExitCode> {
+    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let program = args.next()?;
+    let mut args: Vec<String> = args.collect();
+    let called = Path::new(&program).file_name()?.to_string_lossy();
+    if let Some(tool) = tools::find(&called) {
+        return Some(tool(&args));
     }
-    let config = ServerConfig::load(server.properties.as_deref(), &overrides)?;
-    for warning in config.warnings() {
-        warn!("{warning}");
-    }
-    raise_descriptor_limit();
-
-    // Handlers come first: a signal during the start must stop it cleanly too.
-    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let broker = Broker::start_with(config, logging).await?;
-    info!(
-        target: "klamm::ready",
-        "[KafkaRaftServer nodeId={}] Kafka Server started on {} (data in {}, {} ms)",
-        broker.node_id(),
-        broker.addresses(),
-        broker.data_folder().display(),
-        started.elapsed().as_millis(),
-    );
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => info!("interrupted: stopping"),
-        reason = broker.failed() => {
-            broker.stop().await;
-            return Err(reason).context("the node cannot go on");
-        }
-    }
-    broker.stop().await;
-    Ok(())
-}
-
-fn parse_overrides(overrides: &[String]) -> anyhow::Result<Vec<(String, String)>> {
-    let pairs = overrides.iter().map(|text| {
-        let (key, value) = text
-            .split_once('=')
-            .with_context(|| format!("--override {text:?}: expected KEY=VALUE"))?;
-        Ok((key.trim().to_owned(), value.trim().to_owned()))
-    });
-    pairs.collect()
-}
-
-/// Sockets and segments need descriptors: the soft limit is raised to the hard one.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            warn!(%error, "could not raise the limit of open files");
-        }
-    }
+    let tool = tools::find(args.first()?)?;
+    args.remove(0);
+    Some(tool(&args))
 }

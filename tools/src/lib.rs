@@ -1,0 +1,27 @@
+//! Upstream's command-line tools, under upstream's names, with upstream's options, output shape
+//! and exit codes.
+//!
+//! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
+
+use std::process::ExitCode;
+
+/// A tool: its arguments without its name, and what it ends with.
+type Tool = fn(&[String]) -> ExitCode;
+
+/// Every tool under upstream's name, without the `.sh` that some of its images add.
+const TOOLS: &[(&str, Tool)] = &[];
+
+/// The tool of that name, with or without `.sh`.
+#[must_use]
+pub fn find(name: &str) -> Option<Tool> {
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    TOOLS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, tool)| *tool)
+}
+
+/// The names of all tools, in the order of the alphabet.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, _)| *name)
+}
