@@ -36,8 +36,8 @@ fn open_files_max() -> usize {
     half.map_or(OPEN_FILES_MAX, |half| half.min(OPEN_FILES_MAX))
 }
 
-/// Threads that close logs.
-const CLOSING_THREADS: usize = 8;
+/// Threads that close logs: they wait for syncs, and the file system commits for many at once.
+const CLOSING_THREADS: usize = 64;
 /// Upstream bounds the name of a folder that waits for its removal.
 const FOLDER_NAME_MAX: usize = 255;
 

@@ -245,6 +245,8 @@ pub(crate) fn read_file(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durable {
     Yes,
+    /// As soon as its folder is synced, which the caller does.
+    WithFolder,
     /// A crash of the process keeps it; what it holds can be rebuilt.
     No,
 }
@@ -272,14 +274,14 @@ pub(crate) fn replace_file(
         .open(temporary, OpenMode::Create)
         .map_err(ReplaceError::Io)?;
     write_all(&*file, &mut [IoSlice::new(content)], 0).map_err(ReplaceError::Io)?;
-    if durable == Durable::Yes {
+    if durable != Durable::No {
         file.sync_data().map_err(ReplaceError::Sync)?;
     }
     drop(file);
     fs.rename(temporary, path).map_err(ReplaceError::Io)?;
     match (durable, path.parent()) {
         (Durable::Yes, Some(folder)) => fs.sync_dir(folder).map_err(ReplaceError::Sync),
-        (Durable::Yes, None) | (Durable::No, _) => Ok(()),
+        (Durable::Yes, None) | (Durable::WithFolder | Durable::No, _) => Ok(()),
     }
 }
 

@@ -131,8 +131,8 @@ impl Log {
             point = end.offset;
         }
         self.sync_snapshot(end.segment.base_offset)?;
+        self.write_epochs(Durable::WithFolder)?;
         self.sync_names()?;
-        self.write_epochs(Durable::Yes)?;
         self.recovery_point.fetch_max(point.0, Ordering::AcqRel);
         Ok(())
     }
@@ -191,6 +191,8 @@ impl Log {
         let written = self.shared.replace_file(&path, content.as_bytes(), durable);
         if written.is_err() {
             self.epochs.lock().mark_dirty();
+        } else if durable == Durable::WithFolder {
+            self.names_dirty.store(true, Ordering::Release);
         }
         written
     }
