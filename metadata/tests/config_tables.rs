@@ -2,8 +2,9 @@
 
 use metadata::config::{
     BROKER_CONFIGS, BrokerConfig, CLIENT_METRICS_CONFIGS, ConfigDef, DYNAMIC_ONLY_BROKER_CONFIGS,
-    GROUP_CONFIGS, GroupConfig, Served, TOPIC_CONFIGS, TopicConfig, configuration_markdown,
-    find_broker_config, parse_listeners, parse_protocol_map,
+    GROUP_CONFIGS, GroupConfig, KLAMM_CONFIGS, KlammConfig, Served, TOPIC_CONFIGS, TopicConfig,
+    UpdateMode, configuration_markdown, find, find_broker_config, parse_listeners,
+    parse_protocol_map,
 };
 
 const UPSTREAM: &str = include_str!("fixtures/upstream-configs.tsv");
@@ -90,6 +91,23 @@ fn a_topics_default_is_that_of_the_brokers_keys() {
     }
 }
 
+/// What is ours is marked by its name and stands in none of upstream's tables.
+#[test]
+fn keys_of_our_own_are_a_table_apart() {
+    for def in KLAMM_CONFIGS {
+        assert!(def.name.starts_with("klamm."), "{}", def.name);
+        assert!(def.update == UpdateMode::ReadOnly && def.synonyms.is_empty());
+        def.default_value().unwrap();
+        for (table, rows) in tables() {
+            assert!(find(rows, def.name).is_none(), "{table} {}", def.name);
+        }
+    }
+    for (table, rows) in tables() {
+        let ours = rows.iter().find(|def| def.name.starts_with("klamm."));
+        assert!(ours.is_none(), "{table}");
+    }
+}
+
 /// A row without a reader would promise what nothing does, and a reader of an ignored row would
 /// make the document wrong.
 #[test]
@@ -119,6 +137,10 @@ fn a_row_is_honoured_exactly_when_code_reads_it() {
     broker.sort_unstable();
     broker.dedup();
     assert_eq!(honoured(BROKER_CONFIGS), broker);
+
+    let mut klamm = KlammConfig::KEYS.to_vec();
+    klamm.sort_unstable();
+    assert_eq!(honoured(KLAMM_CONFIGS), klamm);
 
     let mut group: Vec<&str> = GROUP_CONFIGS.iter().map(|def| def.name).collect();
     group.sort_unstable();

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::KLAMM_CONFIGS;
 use super::broker::BROKER_CONFIGS;
 use super::def::find;
 use super::error::ConfigError;
@@ -117,6 +118,7 @@ pub fn unknown_properties(properties: &ConfigMap) -> Vec<&str> {
             || names::synonyms(name)
                 .into_iter()
                 .any(|name| find(BROKER_CONFIGS, name).is_some())
+            || find(KLAMM_CONFIGS, name).is_some()
     };
     properties
         .keys()
@@ -128,7 +130,7 @@ pub fn unknown_properties(properties: &ConfigMap) -> Vec<&str> {
 impl<'a> Values<'a> {
     fn parse(properties: &'a ConfigMap) -> Result<Values<'a>, ConfigError> {
         let mut parsed = BTreeMap::new();
-        for def in BROKER_CONFIGS {
+        for def in BROKER_CONFIGS.iter().chain(KLAMM_CONFIGS) {
             let value = match properties.get(def.name) {
                 Some(text) => Some(def.parse(text)?),
                 None => def.default_value()?,

@@ -6,7 +6,11 @@ use std::fmt::Write;
 
 use super::broker::SUBJECTS;
 use super::def::{ConfigDef, Served};
-use super::{CLIENT_METRICS_CONFIGS, DYNAMIC_ONLY_BROKER_CONFIGS, GROUP_CONFIGS, TOPIC_CONFIGS};
+use super::klamm::environment_variable;
+use super::{
+    CLIENT_METRICS_CONFIGS, DYNAMIC_ONLY_BROKER_CONFIGS, GROUP_CONFIGS, KLAMM_CONFIGS,
+    TOPIC_CONFIGS,
+};
 
 const HEAD: &str = "\
 # Configuration
@@ -27,6 +31,17 @@ for all. Keys of topics, groups and client metrics can change at any time.
 
 This page is generated from the tables in `metadata/src/config`: do not edit it, run
 `REWRITE=1 cargo test --release -p metadata`.
+";
+
+const KLAMM_HEAD: &str = "
+## Klamm's own keys
+
+Upstream has none of these. They stand in the same file, or in an environment variable of
+`klamm server`, which counts before the file; `--override` counts before both. No client ever sees
+them. What they do is told in [admin.md](admin.md).
+
+| Name | Environment | Type | Default | Meaning |
+|---|---|---|---|---|
 ";
 
 /// The whole document.
@@ -55,7 +70,25 @@ pub fn configuration_markdown() -> String {
         CLIENT_METRICS_CONFIGS,
         Columns::Synonym,
     );
+    klamm(&mut page);
     page
+}
+
+/// The keys that upstream has not.
+fn klamm(page: &mut String) {
+    page.push_str(KLAMM_HEAD);
+    for def in KLAMM_CONFIGS {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | `{}` | {} | {} | {} |",
+            def.name,
+            environment_variable(def.name),
+            def.kind.name().to_lowercase(),
+            default(def),
+            def.doc()
+        );
+    }
 }
 
 /// The column that differs: topics and groups have a key of the broker behind theirs.
@@ -80,12 +113,7 @@ fn section(page: &mut String, title: &str, rows: &[ConfigDef], columns: Columns)
 }
 
 fn row(page: &mut String, def: &ConfigDef, columns: Columns) {
-    let default = match (def.default, def.required) {
-        (Some(""), _) => "empty".to_owned(),
-        (Some(text), _) => code(text),
-        (None, true) => "must be set".to_owned(),
-        (None, false) => "none".to_owned(),
-    };
+    let default = default(def);
     let column = match columns {
         Columns::Update => def.update.name().to_owned(),
         Columns::Synonym => {
@@ -110,6 +138,15 @@ fn row(page: &mut String, def: &ConfigDef, columns: Columns) {
         code(&def.valid.to_string()),
         def.doc()
     );
+}
+
+fn default(def: &ConfigDef) -> String {
+    match (def.default, def.required) {
+        (Some(""), _) => "empty".to_owned(),
+        (Some(text), _) => code(text),
+        (None, true) => "must be set".to_owned(),
+        (None, false) => "none".to_owned(),
+    }
 }
 
 /// Text as it stands, where there is any.

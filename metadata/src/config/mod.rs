@@ -2,7 +2,7 @@
 //! value is looked up, what DescribeConfigs answers, and `docs/configuration.md`.
 //!
 //! Invariant: a config that upstream 4.3.1 knows is a row here, with upstream's type, default,
-//! limits and update mode; a row says whether Klamm reads it.
+//! limits and update mode; a row says whether Klamm reads it. Keys of our own are a table apart.
 
 mod broker;
 mod broker_check;
@@ -15,6 +15,7 @@ mod group;
 mod group_bounds;
 mod ignored;
 mod java_order;
+mod klamm;
 mod listeners;
 mod markdown;
 mod names;
@@ -31,6 +32,7 @@ pub use broker_check::{check_properties, unknown_properties};
 pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};
 pub use describe::{DescribedConfig, DescribedSynonym, describe};
 pub use error::{ConfigError, InvalidConfig};
+pub use klamm::environment_variable;
 pub use listeners::{Listener, ListenerProperties, Listeners, parse_listeners, parse_protocol_map};
 pub use markdown::configuration_markdown;
 pub use resolve::{
@@ -38,13 +40,15 @@ pub use resolve::{
     with_node_id,
 };
 pub use resource::{ConfigResource, ConfigResourceType};
-pub use typed::{BrokerConfig, GroupConfig, TopicConfig};
+pub use typed::{BrokerConfig, GroupConfig, KlammConfig, TopicConfig};
 pub use valid::Valid;
 pub use validate::{
     null_values, validate, validate_broker, validate_client_metrics, validate_group, validate_topic,
 };
 pub use value::{ConfigKind, Value};
 
+/// What upstream has not, read from the same file.
+pub static KLAMM_CONFIGS: &[ConfigDef] = klamm::ROWS;
 /// What a topic may override.
 pub static TOPIC_CONFIGS: &[ConfigDef] = topic::ROWS;
 /// What a consumer, share or streams group may override.

@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use super::resolve::{Layers, resolve_value};
 use super::resource::ConfigResourceType;
 use super::value::Value;
-use super::{GROUP_CONFIGS, TOPIC_CONFIGS};
+use super::{GROUP_CONFIGS, KLAMM_CONFIGS, TOPIC_CONFIGS};
 
 /// What a field can be made from.
 trait FromValue: Sized {
@@ -220,6 +220,15 @@ impl BrokerConfig {
     pub fn data_dirs(&self) -> &[String] {
         self.log_dirs.as_deref().unwrap_or(&self.log_dir)
     }
+}
+
+typed_config! {
+    /// What a broker does beside Kafka's protocol.
+    pub struct KlammConfig, Broker, |name| find(KLAMM_CONFIGS, name);
+    admin_listener: Option<String> = "klamm.admin.listener";
+    seed_file: Option<String> = "klamm.seed.file";
+    test_mode: bool = "klamm.test.mode";
+    topics: Option<String> = "klamm.topics";
 }
 
 typed_config! {
