@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metadata::Endpoint;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 use uuid::Uuid;
 
+use crate::admin::{Admin, AdminListener};
 use crate::api::Node;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
@@ -54,6 +56,7 @@ pub struct Broker {
     node: Arc<Node>,
     controller: controller::Controller,
     addresses: Vec<(String, SocketAddr)>,
+    admin_address: Option<SocketAddr>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -82,6 +85,7 @@ impl Broker {
         let clock = Clock;
         let log_dir = Arc::new(open_log_dir(&config)?);
         let listeners = bind_all(&config)?;
+        let admin = bind_admin(&config)?;
         let replicas = Arc::new(Manager::default());
         let groups = Arc::new(GroupCoordinator::new(
             group_config(&config),
@@ -121,6 +125,7 @@ impl Broker {
             log_dir,
             groups,
             loggers: logging,
+            ready: AtomicBool::new(false),
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let resources = network::Resources::new(&node.config);
@@ -129,10 +134,17 @@ impl Broker {
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));
         }
         tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
+        let admin_address = admin.as_ref().map(AdminListener::local_addr);
+        if let Some(listener) = admin {
+            let (node, stop) = (node.clone(), stop.clone());
+            tokio::spawn(listener.run(Admin { node, stop }, tasks.clone()));
+        }
+        node.ready.store(true, Ordering::Release);
         Ok(Broker {
             node,
             controller,
             addresses,
+            admin_address,
             tasks,
             stop,
         })
@@ -155,6 +167,11 @@ impl Broker {
     /// The address of the first listener; what a client in the same process connects to.
     pub fn address(&self) -> Option<SocketAddr> {
         self.addresses.first().map(|(_, address)| *address)
+    }
+
+    /// The address of the HTTP port (`klamm.admin.listener`), where there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Where the data lies.
@@ -201,6 +218,20 @@ fn open_log_dir(config: &ServerConfig) -> Result<storage::LogDir, StartError> {
 fn bind_all(config: &ServerConfig) -> Result<Vec<Listener>, StartError> {
     let configured = config.listeners.broker.iter();
     configured.map(|listener| bind(listener, config)).collect()
+}
+
+/// Binds the HTTP port, where one is configured.
+fn bind_admin(config: &ServerConfig) -> Result<Option<AdminListener>, StartError> {
+    let Some(at) = &config.admin_listener else {
+        return Ok(None);
+    };
+    let listener = AdminListener::bind(at).map_err(|reason| StartError::Listen {
+        listener: "klamm.admin.listener".to_owned(),
+        address: at.to_string(),
+        reason,
+    })?;
+    info!("HTTP port: http://{}", listener.local_addr());
+    Ok(Some(listener))
 }
 
 fn bind(listener: &ConfiguredListener, config: &ServerConfig) -> Result<Listener, StartError> {

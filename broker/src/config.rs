@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::config::{
-    BrokerConfig, ConfigError, ConfigMap, Layers, Listeners, TopicConfig, check_properties,
-    unknown_properties, with_node_id,
+    BrokerConfig, ConfigError, ConfigMap, KLAMM_CONFIGS, KlammConfig, Layers, Listeners,
+    TopicConfig, check_properties, environment_variable, unknown_properties, with_node_id,
 };
 use metadata::{ConfigResource, MetadataImage};
 use protocol::{Compression, TimestampType};
+
 use storage::{CleanupPolicy, LogConfig, TargetCompression};
+
+use crate::admin::AdminAddress;
 
 /// Why the broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ pub enum StartConfigError {
     Unreadable { path: PathBuf, reason: String },
     #[error(transparent)]
     Value(#[from] ConfigError),
+    #[error("{key}={value}: {reason}")]
+    AdminListener {
+        key: &'static str,
+        value: String,
+        reason: String,
+    },
     #[error("{key}={value}: {reason}")]
     NotServed {
         key: &'static str,
@@ -36,6 +45,10 @@ pub enum StartConfigError {
 pub struct ServerConfig {
     pub(crate) properties: Arc<ConfigMap>,
     pub(crate) broker: BrokerConfig,
+    #[allow(dead_code, reason = "the first paths that can lose data come next")]
+    pub(crate) klamm: KlammConfig,
+    /// The HTTP port, where one is asked for.
+    pub(crate) admin_listener: Option<AdminAddress>,
     pub(crate) listeners: Listeners,
     pub(crate) node_id: i32,
     pub(crate) data_folder: PathBuf,
@@ -54,7 +67,8 @@ pub(crate) struct TopicSettings {
 }
 
 impl ServerConfig {
-    /// Reads a properties file, if there is one, and lays `overrides` over it.
+    /// Reads a properties file, if there is one, lays what the process's environment says of
+    /// Klamm's own keys over it (`KLAMM_ADMIN_LISTENER`), and then `overrides`.
     ///
     /// # Errors
     /// A file that cannot be read, a value that does not parse (key, value and what was
@@ -64,6 +78,7 @@ impl ServerConfig {
         overrides: &[(String, String)],
     ) -> Result<ServerConfig, StartConfigError> {
         let mut properties = file.map(read_properties).transpose()?.unwrap_or_default();
+        properties.extend(from_environment(|name| std::env::var(name).ok()));
         properties.extend(overrides.iter().cloned());
         ServerConfig::from_properties(properties)
     }
@@ -80,6 +95,7 @@ impl ServerConfig {
         let properties = embedded_defaults(with_node_id(properties));
         let layers = Layers::of_properties(properties.clone());
         let broker = BrokerConfig::parse(&layers)?;
+        let klamm = KlammConfig::parse(&layers)?;
         refuse_clusters(&broker)?;
         // First, since it names the key as it was given (log.retention.ms, not retention.ms).
         let listeners = check_properties(&properties)?;
@@ -101,8 +117,10 @@ impl ServerConfig {
             max_connections: limit(broker.max_connections),
             max_connections_per_ip: limit(broker.max_connections_per_ip),
             fetch_max_bytes: limit(broker.fetch_max_bytes),
+            admin_listener: admin_listener(&klamm)?,
             properties: Arc::new(properties),
             broker,
+            klamm,
             listeners,
             unknown,
         })
@@ -130,6 +148,16 @@ fn read_properties(path: &Path) -> Result<ConfigMap, StartConfigError> {
         })
         .map_err(|error| unreadable(error.to_string()))?;
     Ok(properties)
+}
+
+/// Klamm's own keys that variables set, as `variable` gives them.
+fn from_environment(
+    variable: impl Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = (String, String)> {
+    KLAMM_CONFIGS.iter().filter_map(move |def| {
+        let value = variable(&environment_variable(def.name))?;
+        Some((def.name.to_owned(), value))
+    })
 }
 
 /// The closed list of settings whose default is not upstream's.
@@ -179,6 +207,20 @@ fn refuse_clusters(broker: &BrokerConfig) -> Result<(), StartConfigError> {
         return refuse("log.dirs", broker.data_dirs(), reason);
     }
     Ok(())
+}
+
+/// Where the HTTP port is to be; an empty text turns it off.
+fn admin_listener(klamm: &KlammConfig) -> Result<Option<AdminAddress>, StartConfigError> {
+    let text = klamm.admin_listener.as_deref().map(str::trim);
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let parsed = AdminAddress::parse(text).map_err(|reason| StartConfigError::AdminListener {
+        key: "klamm.admin.listener",
+        value: text.to_owned(),
+        reason: reason.to_string(),
+    });
+    parsed.map(Some)
 }
 
 fn refuse_secured(listeners: &Listeners) -> Result<(), StartConfigError> {

@@ -5,6 +5,7 @@
 //! ```
 //! A [`Broker`] is a value without globals: one process may run several, tests embed it.
 
+mod admin;
 mod api;
 mod broker;
 mod clock;

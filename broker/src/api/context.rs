@@ -1,6 +1,7 @@
 //! What a handler may use: the parts of this node, and who asks what.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use metadata::MetadataImage;
 use protocol::StrBytes;
@@ -27,9 +28,16 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,
+    /// Set once a produce succeeds.
+    pub(crate) ready: AtomicBool,
 }
 
 impl Node {
+    /// Whether the start is over: a produce succeeds.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
     /// The context of a request that this node makes of its own controller.
     pub(crate) fn own_context(&self) -> controller::RequestContext {
         controller::RequestContext {

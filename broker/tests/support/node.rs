@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::http::Http;
 use super::{Client, DEADLINE, within};
 
 const READY: &str = "Kafka Server started on PLAINTEXT://";
+const HTTP: &str = "HTTP port: http://";
 
 /// How a node is started.
 #[derive(Clone)]
@@ -22,6 +24,7 @@ pub(crate) struct Start {
     /// A program and its arguments that start the broker in their turn.
     through: Vec<String>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// What a process has written.
@@ -78,6 +81,7 @@ impl Start {
             properties: BTreeMap::from(properties.map(|(key, value)| (key.to_owned(), value))),
             through: Vec::new(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -88,6 +92,12 @@ impl Start {
 
     pub(crate) fn without(mut self, key: &str) -> Start {
         self.properties.remove(key);
+        self
+    }
+
+    /// Sets a variable of the process's environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Start {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -130,6 +140,7 @@ impl Start {
         }
         let mut child = Command::new(&words[0])
             .args(&words[1..])
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -241,6 +252,13 @@ impl Drop for Process {
 impl Node {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The HTTP port that `klamm.admin.listener` asked for.
+    pub(crate) fn http(&self) -> Http {
+        let line = self.wait_for_line(HTTP);
+        let (_, address) = line.split_once(HTTP).unwrap();
+        Http::new(address.trim().parse().unwrap())
     }
 
     pub(crate) fn pid(&self) -> u32 {
