@@ -23,6 +23,9 @@ struct Cli {
 enum Command {
     /// Runs one node: broker and controller.
     Server(commands::server::Server),
+    /// What the scripts of the container image call.
+    #[command(hide = true)]
+    Image(commands::image::Image),
 }
 
 fn main() -> ExitCode {
@@ -30,10 +33,11 @@ fn main() -> ExitCode {
     if let Some(code) = run_tool() {
         return code;
     }
-    let Cli {
-        command: Command::Server(server),
-    } = Cli::parse();
-    match commands::server::run(server, started) {
+    let done = match Cli::parse().command {
+        Command::Server(server) => commands::server::run(server, started),
+        Command::Image(image) => commands::image::run(image),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("klamm: {error:#}");

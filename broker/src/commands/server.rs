@@ -10,6 +10,12 @@ use klamm::{Broker, Format, Logging, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+/// Lines of this target show whatever the level is.
+const READY: &str = "klamm::ready";
+
+/// The variable that asks for the ready lines of upstream's images.
+const ANNOUNCE: &str = "KLAMM_ANNOUNCE";
+
 #[derive(Args)]
 pub(crate) struct Server {
     /// A `server.properties` file with Kafka's keys; without one, defaults serve 127.0.0.1:9092
@@ -69,14 +75,7 @@ async fn serve(server: Server, logging: Arc<Logging>, started: Instant) -> anyho
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
     let broker = Broker::start_with(config, logging).await?;
-    info!(
-        target: "klamm::ready",
-        "[KafkaRaftServer nodeId={}] Kafka Server started on {} (data in {}, {} ms)",
-        broker.node_id(),
-        broker.addresses(),
-        broker.data_folder().display(),
-        started.elapsed().as_millis(),
-    );
+    announce(&broker, started);
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: stopping"),
         _ = interrupt.recv() => info!("interrupted: stopping"),
@@ -87,6 +86,30 @@ async fn serve(server: Server, logging: Arc<Logging>, started: Instant) -> anyho
     }
     broker.stop().await;
     Ok(())
+}
+
+/// Says that a produce succeeds now. In the image also in the words that others wait for: libraries
+/// that start brokers in containers know no other way, and count each line once.
+fn announce(broker: &Broker, started: Instant) {
+    let node = broker.node_id();
+    if std::env::var_os(ANNOUNCE).is_some() {
+        info!(target: READY, "Creating new log file");
+        info!(target: READY, "[KafkaServer id={node}] started");
+        info!(target: READY, "Kafka broker started");
+        info!(target: READY, "Checking need to trigger auto leader balancing");
+        info!(
+            target: READY,
+            "[BrokerLifecycleManager id={node}] The broker has been unfenced. Transitioning from \
+             RECOVERY to RUNNING."
+        );
+    }
+    info!(
+        target: READY,
+        "[KafkaRaftServer nodeId={node}] Kafka Server started on {} (data in {}, {} ms)",
+        broker.addresses(),
+        broker.data_folder().display(),
+        started.elapsed().as_millis(),
+    );
 }
 
 fn parse_overrides(overrides: &[String]) -> anyhow::Result<Vec<(String, String)>> {
