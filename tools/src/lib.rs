@@ -3,6 +3,13 @@
 //!
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
+pub mod client;
+pub mod exceptions;
+pub mod failure;
+pub mod options;
+pub mod print;
+pub mod stop;
+
 use std::process::ExitCode;
 
 /// A tool: its arguments without its name, and what it ends with.
