@@ -64,8 +64,6 @@ pub enum BatchError {
     MalformedRecord { index: i32, reason: RecordFault },
     #[error("there are bytes behind the last record")]
     TrailingBytes,
-    #[error("record {index} has no key")]
-    MissingKey { index: i32 },
     #[error("the control record is malformed")]
     MalformedControlRecord,
 }
@@ -110,7 +108,6 @@ impl BatchError {
             | BatchError::OffsetDelta { .. }
             | BatchError::MalformedRecord { .. }
             | BatchError::TrailingBytes
-            | BatchError::MissingKey { .. }
             | BatchError::MalformedControlRecord => None,
         }
     }
@@ -135,7 +132,6 @@ impl From<&BatchError> for ErrorCode {
             | BatchError::OffsetDelta { .. }
             | BatchError::MalformedRecord { .. }
             | BatchError::TrailingBytes
-            | BatchError::MissingKey { .. }
             | BatchError::MalformedControlRecord => ErrorCode::InvalidRecord,
         }
     }

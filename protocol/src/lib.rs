@@ -34,5 +34,5 @@ pub use header::{
     RequestFrame, decode_request_header, peek_key_and_version, response_header_version,
 };
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
-pub use records::{BatchBuilder, Header, Record, RecordRules, RecordSummary, control, validate};
+pub use records::{BatchBuilder, Header, Record, control};
 pub use response::{Chunk, RecordsField, ResponseBuf};

@@ -5,10 +5,10 @@ mod support;
 use bytes::Bytes;
 use kafka_protocol::records as theirs;
 use protocol::batch::{LOG_OVERHEAD, Producer};
+use protocol::records::walk;
 use protocol::{
     Attributes, BatchBuilder, BatchError, BatchHeader, Compression, ErrorCode, HEADER_SIZE, Header,
-    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Record, RecordBatch, RecordRules,
-    RecordSummary, Timestamp, TimestampType, validate,
+    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Record, RecordBatch, Timestamp, TimestampType,
 };
 use support::Random;
 
@@ -20,10 +20,7 @@ const CODECS: [Compression; 5] = [
     Compression::Zstd,
 ];
 
-const RULES: RecordRules = RecordRules {
-    keys_required: false,
-    max_decompressed: 1 << 20,
-};
+const MAX_DECOMPRESSED: usize = 1 << 20;
 
 struct Source {
     timestamp: Timestamp,
@@ -68,7 +65,18 @@ fn parse(bytes: impl Into<Bytes>) -> Result<RecordBatch, BatchError> {
 }
 
 fn read_all(batch: &RecordBatch) -> Result<Vec<Record>, BatchError> {
-    batch.records_within(RULES.max_decompressed)?.collect()
+    batch.records_within(MAX_DECOMPRESSED)?.collect()
+}
+
+/// The timestamps of the records, as the walk sees them.
+fn walk_all(batch: &RecordBatch) -> Result<Vec<Timestamp>, BatchError> {
+    let mut timestamps = Vec::new();
+    walk(batch, MAX_DECOMPRESSED, |record| {
+        assert_eq!(record.index as usize, timestamps.len());
+        timestamps.push(record.timestamp);
+        Ok(())
+    })?;
+    Ok(timestamps)
 }
 
 /// A batch with these record bytes and the header of another; length and CRC are made right.
@@ -145,21 +153,8 @@ fn what_is_built_is_read_back_with_every_codec() {
                 .map(|record| record.timestamp)
                 .max()
                 .expect("not empty");
-            let at = records
-                .iter()
-                .position(|record| record.timestamp == max)
-                .expect("is there");
-            let summary = RecordSummary {
-                max_timestamp: max,
-                offset_of_max_timestamp: Offset(base_offset.0 + at as i64),
-                min_timestamp: records
-                    .iter()
-                    .map(|record| record.timestamp)
-                    .min()
-                    .expect("is there"),
-                count: count as i32,
-            };
-            assert_eq!(validate(&batch, RULES), Ok(summary));
+            let walked: Vec<Timestamp> = records.iter().map(|record| record.timestamp).collect();
+            assert_eq!(walk_all(&batch), Ok(walked));
             assert_eq!(batch.header().max_timestamp, max);
         }
     }
@@ -221,12 +216,11 @@ fn check_agreement(batch: Vec<u8>) -> bool {
     let Ok(batch) = parse(batch) else {
         return false;
     };
-    let (walked, read) = (validate(&batch, RULES), read_all(&batch));
+    let (walked, read) = (walk_all(&batch), read_all(&batch));
     match (&walked, &read) {
-        (Ok(summary), Ok(records)) => {
-            assert_eq!(summary.count as usize, records.len());
-            let max = records.iter().map(|record| record.timestamp).max();
-            assert_eq!(Some(summary.max_timestamp), max);
+        (Ok(timestamps), Ok(records)) => {
+            let read: Vec<Timestamp> = records.iter().map(|record| record.timestamp).collect();
+            assert_eq!(timestamps, &read);
             assert!(records.iter().zip(0..).all(|(record, index): (_, i64)| {
                 record.offset.0 == batch.header().base_offset.0.saturating_add(index)
             }));
@@ -289,14 +283,14 @@ fn record(body: &[u8]) -> Vec<u8> {
 }
 
 /// Checks a batch of these records, as many as are claimed.
-fn validate_records(records: &[Vec<u8>], codec: Compression) -> Result<RecordSummary, ErrorCode> {
+fn walk_records(records: &[Vec<u8>], codec: Compression) -> Result<Vec<Timestamp>, ErrorCode> {
     let mut header = BatchBuilder::new(Offset(0)).compression(codec);
     for _ in records {
         header.push(Timestamp(1000), None, None, &[]);
     }
     let batch = with_records(&header.build(), &compress(codec, &records.concat()));
     let batch = parse(batch).expect("only the records are wrong");
-    validate(&batch, RULES).map_err(ErrorCode::from)
+    walk_all(&batch).map_err(ErrorCode::from)
 }
 
 /// Attributes, timestamp delta, offset delta, then key, value and headers.
@@ -352,12 +346,9 @@ fn malformed_records_are_invalid_with_every_codec() {
         ("too few records", vec![record(GOOD), vec![]]),
     ];
     for codec in CODECS {
-        assert!(
-            validate_records(&[record(GOOD)], codec).is_ok(),
-            "{codec:?}"
-        );
+        assert!(walk_records(&[record(GOOD)], codec).is_ok(), "{codec:?}");
         for (name, records) in malformed {
-            let result = validate_records(records, codec);
+            let result = walk_records(records, codec);
             assert_eq!(result, Err(ErrorCode::InvalidRecord), "{name}, {codec:?}");
         }
     }
@@ -365,7 +356,7 @@ fn malformed_records_are_invalid_with_every_codec() {
 
 #[test]
 fn any_negative_field_length_is_null_as_upstream_reads_it() {
-    assert!(validate_records(&[record(&[0, 0, 0, 3, 5, 0])], Compression::None).is_ok());
+    assert!(walk_records(&[record(&[0, 0, 0, 3, 5, 0])], Compression::None).is_ok());
 }
 
 #[test]
@@ -377,7 +368,7 @@ fn a_body_that_cannot_be_decompressed_is_corrupt() {
         let header = header.build();
         for records in [&b"hello world"[..], b"\xff\xff\xff\xff\xff\xff\xff\xff"] {
             let batch = parse(with_records(&header, records)).expect("the header is right");
-            let result = validate(&batch, RULES).map_err(ErrorCode::from);
+            let result = walk_all(&batch).map_err(ErrorCode::from);
             assert_eq!(result, Err(ErrorCode::CorruptMessage), "{codec:?}");
         }
     }
@@ -394,7 +385,7 @@ fn a_codec_that_does_not_exist_is_unsupported() {
         let mut bytes = batch.bytes().to_vec();
         bytes[22] |= codec;
         repair(&mut bytes);
-        let result = validate(&parse(bytes).expect("it has a header"), RULES);
+        let result = walk_all(&parse(bytes).expect("it has a header"));
         assert_eq!(
             result,
             Err(BatchError::UnknownCompression(i16::from(codec)))
@@ -425,7 +416,7 @@ fn the_header_must_agree_with_the_records() {
         bytes[23..27].copy_from_slice(&i32::to_be_bytes(last_offset_delta));
         bytes[57..61].copy_from_slice(&i32::to_be_bytes(count));
         repair(&mut bytes);
-        let result = validate(&parse(bytes).expect("it has a header"), RULES);
+        let result = walk_all(&parse(bytes).expect("it has a header"));
         let code = result.map_err(ErrorCode::from);
         assert_eq!(
             code,
@@ -433,23 +424,6 @@ fn the_header_must_agree_with_the_records() {
             "{count} {last_offset_delta}"
         );
     }
-}
-
-#[test]
-fn keys_are_required_where_compaction_needs_them() {
-    let mut builder = BatchBuilder::new(Offset(0));
-    builder.push(Timestamp(1), Some(b""), None, &[]);
-    builder.push(Timestamp(2), None, Some(b"v"), &[]);
-    let batch = builder.build();
-    assert!(validate(&batch, RULES).is_ok());
-    let rules = RecordRules {
-        keys_required: true,
-        ..RULES
-    };
-    assert_eq!(
-        validate(&batch, rules),
-        Err(BatchError::MissingKey { index: 1 })
-    );
 }
 
 #[test]
@@ -563,12 +537,7 @@ fn the_time_of_the_append_makes_a_new_crc_and_is_every_record_s_time() {
         assert_eq!(attributes.compression(), Ok(codec));
         let read = read_all(&stamped).expect("it is well-formed");
         assert!(read.iter().all(|record| record.timestamp == now));
-        assert_eq!(
-            validate(&stamped, RULES)
-                .expect("it is valid")
-                .max_timestamp,
-            now
-        );
+        assert_eq!(walk_all(&stamped), Ok(vec![now; 3]));
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use bytes::{Buf, Bytes};
 
-use super::validate::{self, sequence_of};
+use super::walk::{BUFFER_SIZE, sequence_of};
 use super::{Header, Record};
 use crate::batch::{BatchError, BatchHeader, RecordBatch, RecordFault, TimestampType};
 use crate::compression::{Decompressor, undecodable};
@@ -33,7 +33,7 @@ impl RecordBatch {
         let source = match Decompressor::new(compression, || self.record_bytes())? {
             None => Source::Plain(self.record_bytes()),
             Some(decompressor) => Source::Compressed(Compressed {
-                reader: std::io::BufReader::with_capacity(validate::BUFFER_SIZE, decompressor),
+                reader: std::io::BufReader::with_capacity(BUFFER_SIZE, decompressor),
                 left: max_decompressed,
                 max: max_decompressed,
             }),
@@ -165,7 +165,7 @@ impl Compressed {
             return Err(BatchError::DecompressedTooLarge { max: self.max });
         }
         // Grows with what is really there.
-        let mut body = Vec::with_capacity(length.min(validate::BUFFER_SIZE));
+        let mut body = Vec::with_capacity(length.min(BUFFER_SIZE));
         let read = self
             .reader
             .by_ref()

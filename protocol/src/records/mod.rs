@@ -6,13 +6,13 @@
 mod builder;
 pub mod control;
 mod iterator;
-mod validate;
+mod walk;
 
 use bytes::Bytes;
 
 pub use builder::BatchBuilder;
 pub use iterator::{MAX_DECOMPRESSED, Records};
-pub use validate::{RecordFields, RecordRules, RecordSummary, validate, walk};
+pub use walk::{RecordFields, walk};
 
 use crate::ids::{Offset, Timestamp};
 

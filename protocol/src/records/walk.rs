@@ -1,4 +1,4 @@
-//! Walks the records of a batch before it is appended.
+//! Walks the records of a batch, checking them, before it is appended.
 //!
 //! Invariant: allocates nothing for an uncompressed batch and a fixed buffer plus the codec's window
 //! for a compressed one, however many records it holds and however far they unpack.
@@ -7,30 +7,11 @@ use std::io::{BufRead, BufReader};
 
 use crate::batch::{BatchError, BatchHeader, RecordBatch, RecordFault, TimestampType};
 use crate::compression::{Decompressor, undecodable};
-use crate::ids::{Offset, Timestamp};
+use crate::ids::Timestamp;
 use crate::varint::{ByteSource, read_int, read_long};
 
 /// What is decompressed at once.
 pub(crate) const BUFFER_SIZE: usize = 16 * 1024;
-
-/// What a topic demands of its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordRules {
-    /// Where compaction keeps the last value of each key, a record without one is refused.
-    pub keys_required: bool,
-    /// What the records of one batch may unpack to.
-    pub max_decompressed: usize,
-}
-
-/// What the walk found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordSummary {
-    pub max_timestamp: Timestamp,
-    /// The first record with that timestamp, counted from the base offset in the batch's header.
-    pub offset_of_max_timestamp: Offset,
-    pub min_timestamp: Timestamp,
-    pub count: i32,
-}
 
 /// One record as the walk sees it: sizes, no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,39 +24,11 @@ pub struct RecordFields {
     pub header_count: i32,
 }
 
-/// Checks all that a leader checks of the records before it appends them: their count and offsets
-/// against the header, every length, keys where they are required. Not the CRC.
-pub fn validate(batch: &RecordBatch, rules: RecordRules) -> Result<RecordSummary, BatchError> {
-    let base_offset = batch.header().base_offset.0;
-    let mut summary: Option<RecordSummary> = None;
-    walk(batch, rules.max_decompressed, |record| {
-        if rules.keys_required && record.key_size.is_none() {
-            return Err(BatchError::MissingKey {
-                index: record.index,
-            });
-        }
-        let timestamp = record.timestamp;
-        let summary = summary.get_or_insert(RecordSummary {
-            max_timestamp: timestamp,
-            offset_of_max_timestamp: Offset(base_offset),
-            min_timestamp: timestamp,
-            count: 0,
-        });
-        if timestamp > summary.max_timestamp {
-            summary.max_timestamp = timestamp;
-            summary.offset_of_max_timestamp =
-                Offset(base_offset.saturating_add(record.index.into()));
-        }
-        summary.min_timestamp = summary.min_timestamp.min(timestamp);
-        summary.count += 1;
-        Ok(())
-    })?;
-    summary.ok_or(BatchError::InvalidRecordCount(0))
-}
-
-/// Visits every record of a batch in order, and checks the batch as `validate` does, but for keys.
+/// Visits every record of a batch in order, and checks what the format demands: count and offsets
+/// against the header, every length. Not the CRC.
 ///
-/// For those who must name each record that breaks a rule of theirs, as a produce response does.
+/// What a topic demands beyond that is the visitor's, who can name each record that breaks a rule, as
+/// a produce response does.
 pub fn walk(
     batch: &RecordBatch,
     max_decompressed: usize,
