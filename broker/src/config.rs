@@ -127,6 +127,22 @@ impl ServerConfig {
         })
     }
 
+    pub fn node_id(&self) -> i32 {
+        self.node_id
+    }
+
+    /// The log directory.
+    pub fn data_folder(&self) -> &Path {
+        &self.data_folder
+    }
+
+    /// Whether the file or an override gives this key a value.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.properties
+            .get(key)
+            .is_some_and(|value| !value.trim().is_empty())
+    }
+
     /// What a user should know before the start, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let unknown = self.unknown.iter();

@@ -3,6 +3,7 @@
 //!
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
+pub mod argparse;
 pub mod client;
 pub mod exceptions;
 pub mod failure;
