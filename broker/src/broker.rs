@@ -93,13 +93,11 @@ impl Broker {
             log_dir.clone(),
             clock.clone(),
         ));
-        let resources = network::Resources::new(&config);
         let publisher = ReplicaPublisher {
             config: config.clone(),
             log_dir: log_dir.clone(),
             replicas: replicas.clone(),
             groups: groups.clone(),
-            connections: resources.limits.clone(),
         };
         let controller = controller::Controller::start(
             controller_options(&config, &clock, &logging),
@@ -130,6 +128,7 @@ impl Broker {
             ready: AtomicBool::new(false),
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let resources = network::Resources::new(&node.config);
         for listener in listeners {
             let (node, resources) = (node.clone(), resources.clone());
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));

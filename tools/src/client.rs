@@ -7,7 +7,6 @@
 mod address;
 mod cluster;
 mod connection;
-mod once;
 mod settings;
 
 use std::sync::Arc;

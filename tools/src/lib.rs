@@ -3,13 +3,9 @@
 //!
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
-pub mod argparse;
-mod bootstrap;
 pub mod client;
-mod delete_records;
 pub mod exceptions;
 pub mod failure;
-mod get_offsets;
 pub mod options;
 pub mod print;
 pub mod stop;
@@ -20,10 +16,7 @@ use std::process::ExitCode;
 type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
-const TOOLS: &[(&str, Tool)] = &[
-    ("kafka-delete-records", delete_records::run),
-    ("kafka-get-offsets", get_offsets::run),
-];
+const TOOLS: &[(&str, Tool)] = &[];
 
 /// The tool of that name, with or without `.sh`.
 #[must_use]

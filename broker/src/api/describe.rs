@@ -24,11 +24,11 @@ pub(super) fn nodes<'a>(
     image: &'a MetadataImage,
 ) -> impl Iterator<Item = Node> + 'a {
     image.cluster.brokers().filter_map(|broker| {
-        let listener = broker.listener(listener)?;
+        let address = image.endpoint(broker, listener)?;
         Some(Node {
             id: broker.id,
-            host: StrBytes::from_string(listener.host.clone()),
-            port: listener.port.into(),
+            host: StrBytes::from_string(address.host.to_owned()),
+            port: address.port.into(),
             rack: broker.rack.clone().map(StrBytes::from_string),
             fenced: broker.fenced,
         })
@@ -81,7 +81,7 @@ impl<'a> PartitionView<'a> {
                 .cluster
                 .broker(**id)
                 .filter(|broker| !broker.fenced);
-            broker.is_some_and(|broker| broker.listener(self.listener).is_some())
+            broker.is_some_and(|broker| self.image.endpoint(broker, self.listener).is_some())
         });
         reached.map(|id| BrokerId(*id)).collect()
     }
@@ -93,7 +93,7 @@ impl<'a> PartitionView<'a> {
             let directory = self.partition.directories.get(*position);
             !self.image.cluster.broker(**id).is_some_and(|broker| {
                 !broker.fenced
-                    && broker.listener(self.listener).is_some()
+                    && self.image.endpoint(broker, self.listener).is_some()
                     && directory.is_none_or(|directory| is_online(broker, *directory))
             })
         });
@@ -111,8 +111,8 @@ impl<'a> PartitionView<'a> {
             .leader
             .and_then(|id| self.image.cluster.broker(id));
         let leader = leader.ok_or(ErrorCode::LeaderNotAvailable)?;
-        leader
-            .listener(self.listener)
+        self.image
+            .endpoint(leader, self.listener)
             .ok_or(ErrorCode::ListenerNotFound)?;
         Ok(leader.id)
     }

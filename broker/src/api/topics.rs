@@ -85,12 +85,12 @@ pub(super) fn endpoint_in(
         .cluster
         .broker(broker)
         .filter(|broker| !broker.fenced)?;
-    let listener = broker.listener(&ctx.peer.listener)?;
+    let address = image.endpoint(broker, &ctx.peer.listener)?;
     let rack = broker.rack.clone().map(StrBytes::from_string);
     Some((
         broker.id,
-        StrBytes::from_string(listener.host.clone()),
-        listener.port.into(),
+        StrBytes::from_string(address.host.to_owned()),
+        address.port.into(),
         rack,
     ))
 }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::{self, Peer};
+use super::limits::Limits;
 use super::resources::{Place, Resources};
 use crate::api::Node;
 
@@ -65,9 +66,14 @@ impl Listener {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) {
+        let limits = Limits::new(
+            node.config.max_connections,
+            node.config.max_connections_per_ip,
+        );
         let accepting = Accepting {
             name: self.name,
             socket: self.socket,
+            limits,
             node,
             resources,
             tasks,
@@ -82,6 +88,7 @@ impl Listener {
 struct Accepting {
     name: Arc<str>,
     socket: TcpListener,
+    limits: Arc<Limits>,
     node: Arc<Node>,
     resources: Arc<Resources>,
     tasks: TaskTracker,
@@ -98,11 +105,7 @@ impl Accepting {
                 return;
             };
             match self.socket.accept().await {
-                Ok((socket, address)) => {
-                    // As upstream, whose acceptor holds the connection until there is a slot.
-                    self.resources.limits.room().await;
-                    self.serve(socket, address, place, stop.clone());
-                }
+                Ok((socket, address)) => self.serve(socket, address, place, stop.clone()),
                 Err(error) => {
                     self.warn(&mut warned, &error);
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -120,8 +123,8 @@ impl Accepting {
     }
 
     fn serve(&self, socket: TcpStream, address: SocketAddr, place: Place, stop: CancellationToken) {
-        let Some(admitted) = self.resources.limits.admit(address.ip()) else {
-            debug!(listener = %self.name, %address, "connection refused: too many of its address");
+        let Some(admitted) = self.limits.admit(address.ip()) else {
+            debug!(listener = %self.name, %address, "connection refused: too many");
             return;
         };
         let peer = Peer {

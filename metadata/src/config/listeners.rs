@@ -10,10 +10,10 @@ use std::net::IpAddr;
 use super::error::ConfigError;
 use super::valid::Valid;
 use super::value::{Value, parse_list};
-use crate::image::SecurityProtocol;
+use crate::image::{Address, SecurityProtocol};
 
 const LISTENERS: &str = "listeners";
-const ADVERTISED_LISTENERS: &str = "advertised.listeners";
+pub(crate) const ADVERTISED_LISTENERS: &str = "advertised.listeners";
 const PROTOCOL_MAP: &str = "listener.security.protocol.map";
 const CONTROLLER_LISTENER_NAMES: &str = "controller.listener.names";
 const INTER_BROKER_LISTENER_NAME: &str = "inter.broker.listener.name";
@@ -297,6 +297,33 @@ pub fn parse_listeners(
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+/// The address of one listener in `advertised.listeners`, which was checked when it was set; a host
+/// or port that it leaves open is the registered one.
+pub(crate) fn advertised_address<'a>(
+    text: &'a str,
+    listener: &str,
+    registered: Option<Address<'a>>,
+) -> Option<Address<'a>> {
+    let is_wanted = |entry: &&str| {
+        let name = entry.split_once("://").map(|(name, _)| name.trim());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(listener))
+    };
+    let entry = text.split(',').find(is_wanted)?;
+    let (_, address) = entry.split_once("://")?;
+    let (host, port) = address.trim().rsplit_once(':')?;
+    let host = host.strip_prefix('[').unwrap_or(host);
+    let host = host.strip_suffix(']').unwrap_or(host);
+    let port = port.parse::<u16>().ok()?;
+    Some(Address {
+        host: if host.is_empty() {
+            registered?.host
+        } else {
+            host
+        },
+        port: if port == 0 { registered?.port } else { port },
+    })
 }
 
 fn parse_listener(

@@ -33,6 +33,7 @@ pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};
 pub use describe::{DescribedConfig, DescribedSynonym, describe};
 pub use error::{ConfigError, InvalidConfig};
 pub use klamm::environment_variable;
+pub(crate) use listeners::{ADVERTISED_LISTENERS, advertised_address};
 pub use listeners::{Listener, ListenerProperties, Listeners, parse_listeners, parse_protocol_map};
 pub use markdown::configuration_markdown;
 pub use resolve::{

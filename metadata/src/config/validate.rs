@@ -12,6 +12,7 @@ use super::def::{ConfigDef, UpdateMode, find};
 use super::error::{ConfigError, InvalidConfig};
 use super::group_bounds;
 use super::java_order::{of_grown, shown_set};
+use super::listeners::ADVERTISED_LISTENERS;
 use super::names::{LISTENER_SECURITY_CONFIGS, is_per_broker_listener_key, listener_key};
 use super::resolve::{ConfigMap, Layers, effective_properties, resolve_value};
 use super::resource::ConfigResourceType;
@@ -203,10 +204,14 @@ fn as_request(error: ConfigError) -> InvalidConfig {
     InvalidConfig::request(error.message())
 }
 
+/// Beyond upstream, which refuses it in KRaft: `advertised.listeners` of a broker may be set at run
+/// time, as with ZooKeeper before. Programs that start a broker in a container learn its port only
+/// then.
 fn check_update_modes(configs: &ConfigMap, per_broker: bool) -> Result<(), InvalidConfig> {
     let names = || configs.keys().map(String::as_str);
     let is_read_only = |name: &&str| {
-        find_broker_config(name).is_some_and(|def| def.update == UpdateMode::ReadOnly)
+        *name != ADVERTISED_LISTENERS
+            && find_broker_config(name).is_some_and(|def| def.update == UpdateMode::ReadOnly)
     };
     refuse(
         "Cannot update these configs dynamically",
@@ -223,6 +228,7 @@ fn check_update_modes(configs: &ConfigMap, per_broker: bool) -> Result<(), Inval
     }
     let is_per_broker = |name: &&str| match listener_key(name) {
         Some(key) => is_per_broker_listener_key(key),
+        None if *name == ADVERTISED_LISTENERS => true,
         None => find_broker_config(name).is_some_and(|def| def.update == UpdateMode::PerBroker),
     };
     refuse(

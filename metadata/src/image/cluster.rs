@@ -45,6 +45,13 @@ pub struct Endpoint {
     pub security_protocol: SecurityProtocol,
 }
 
+/// What a client connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address<'a> {
+    pub host: &'a str,
+    pub port: u16,
+}
+
 /// The levels of a feature that a broker can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureRange {

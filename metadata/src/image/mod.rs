@@ -13,10 +13,12 @@ use std::sync::Arc;
 use protocol::{LeaderEpoch, Offset, Timestamp, TopicId};
 use thiserror::Error;
 
+use crate::config::{ADVERTISED_LISTENERS, ConfigResource, advertised_address};
 use crate::record::MetadataRecord;
 
 pub use cluster::{
-    BrokerRegistration, ClusterDelta, ClusterImage, Endpoint, FeatureRange, SecurityProtocol,
+    Address, BrokerRegistration, ClusterDelta, ClusterImage, Endpoint, FeatureRange,
+    SecurityProtocol,
 };
 pub use configs::{ConfigsDelta, ConfigsImage};
 pub use features::{FeaturesDelta, FeaturesImage};
@@ -71,6 +73,24 @@ impl MetadataImage {
         self.configs.write(&mut records);
         self.producer_ids.write(&mut records);
         records
+    }
+
+    /// Where clients of `listener` reach `broker`: what `advertised.listeners` was set to at run time,
+    /// else what the broker registered with. `None` where it does not advertise the listener.
+    pub fn endpoint<'a>(
+        &'a self,
+        broker: &'a BrokerRegistration,
+        listener: &str,
+    ) -> Option<Address<'a>> {
+        let registered = broker.listener(listener).map(|endpoint| Address {
+            host: &endpoint.host,
+            port: endpoint.port,
+        });
+        let resource = ConfigResource::Broker(Some(broker.id));
+        match self.configs.get(&resource, ADVERTISED_LISTENERS) {
+            None => registered,
+            Some(text) => advertised_address(text, listener, registered),
+        }
     }
 
     /// Whether no record was ever applied.

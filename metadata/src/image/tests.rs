@@ -100,6 +100,35 @@ fn a_new_topic_is_found_by_name_and_by_id() {
 }
 
 #[test]
+fn advertised_listeners_set_at_run_time_stand_before_the_registered_ones() {
+    let advertise = |text: Option<&str>| MetadataRecord::Config {
+        resource: ConfigResource::Broker(Some(1)),
+        name: "advertised.listeners".to_owned(),
+        value: text.map(str::to_owned),
+    };
+    let addresses = |image: &MetadataImage| {
+        let broker = image.cluster.broker(1).unwrap();
+        ["PLAINTEXT", "TC-0"].map(|name| {
+            let address = image.endpoint(broker, name)?;
+            Some(format!("{}:{}", address.host, address.port))
+        })
+    };
+    let registered = image(&[broker(1, 5)]);
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(addresses(&registered), [text("localhost:9092"), None]);
+    let set = |text| delta(&registered, &[advertise(Some(text))]).apply(provenance(2));
+    assert_eq!(
+        addresses(&set("tc-0://kafka:1, PLAINTEXT://[::1]:32768")),
+        [text("::1:32768"), text("kafka:1")]
+    );
+    assert_eq!(addresses(&set("PLAINTEXT://:0")), addresses(&registered));
+    assert_eq!(addresses(&set("TC-0://kafka:1")), [None, text("kafka:1")]);
+    let set = set("PLAINTEXT://elsewhere:1");
+    let unset = delta(&set, &[advertise(None)]).apply(provenance(3));
+    assert_eq!(addresses(&unset), addresses(&registered));
+}
+
+#[test]
 fn topics_are_listed_in_name_order() {
     let image = image(&[topic("b", 1), topic("c", 2), topic("a", 3)]);
     let names = |topics: Vec<&Arc<TopicImage>>| {

@@ -93,6 +93,39 @@ fn topics_and_brokers_are_left_to_the_controller() {
 }
 
 #[test]
+fn advertised_listeners_of_a_broker_may_change_at_run_time() {
+    let set = |broker, value| {
+        let keys = vec![key("advertised.listeners", 0, Some(value))];
+        resource(BROKER, broker, keys)
+    };
+    let resources = [set("1", "PLAINTEXT://127.0.0.1:32768")];
+    assert_eq!(check_all(&resources, &TwoLoggers::default()), [None]);
+    let refusals = [
+        (
+            "1",
+            "NOWHERE://a:1",
+            "No security protocol defined for listener NOWHERE",
+        ),
+        (
+            "1",
+            "PLAINTEXT://0.0.0.0:1",
+            "cannot use the nonroutable meta-address",
+        ),
+        (
+            "1",
+            "SSL://a:1",
+            "must be a listener name defined in advertised.listeners",
+        ),
+        ("", "PLAINTEXT://a:1", "broker id must be specified"),
+    ];
+    for (broker, value, reason) in refusals {
+        let (code, message) = refusal(set(broker, value));
+        assert_eq!(code, 42, "{message}");
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[test]
 fn every_fault_has_its_code_and_words() {
     let set = |name, value| vec![key(name, 0, Some(value))];
     let refusals = [
