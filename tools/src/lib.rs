@@ -3,12 +3,14 @@
 //!
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
+pub mod admin;
 pub mod client;
 pub mod exceptions;
 pub mod failure;
 pub mod options;
 pub mod print;
 pub mod stop;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
-const TOOLS: &[(&str, Tool)] = &[];
+const TOOLS: &[(&str, Tool)] = &[("kafka-topics", topics::run)];
 
 /// The tool of that name, with or without `.sh`.
 #[must_use]

@@ -65,6 +65,22 @@ impl Options {
         self.option(vec![name], Argument::Required(kind), help.into())
     }
 
+    /// Options without a value, by name and help.
+    #[must_use]
+    pub fn flags(self, rows: &[(&'static str, &str)]) -> Self {
+        let add = |options: Self, (name, help): &(&'static str, &str)| options.flag(name, *help);
+        rows.iter().fold(self, add)
+    }
+
+    /// Options with a value, by name, kind and help.
+    #[must_use]
+    pub fn values(self, rows: &[(&'static str, &'static str, &str)]) -> Self {
+        let add = |options: Self, (name, kind, help): &(&'static str, &'static str, &str)| {
+            options.value(name, kind, *help)
+        };
+        rows.iter().fold(self, add)
+    }
+
     /// An option with several names; the first is the one it is asked for by.
     #[must_use]
     pub fn value_named(

@@ -4,6 +4,8 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
+use crate::failure::Failure;
+
 /// Standard output, written in large pieces; what is left is written when this is dropped.
 #[derive(Debug)]
 pub struct Output {
@@ -47,6 +49,11 @@ impl Drop for Output {
 /// Prints a line on standard output.
 pub fn line(text: impl AsRef<str>) {
     Output::stdout().line(text);
+}
+
+/// Tells a failure on standard error, as upstream's tools log one.
+pub fn log_error(failure: &Failure, logger: &str) {
+    eprintln!("ERROR {}\n ({logger})", failure.trace());
 }
 
 /// Rows as columns: each as wide as its widest cell, a tab behind every one.

@@ -6,9 +6,19 @@
 use std::collections::HashMap;
 
 /// The keys in the order of a map that grew as they were put.
-pub(super) fn of_grown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn of_grown<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let names: Vec<&str> = names.into_iter().collect();
     let mut capacity = 16;
+    while names.len() * 4 > capacity * 3 {
+        capacity *= 2;
+    }
+    sorted(names, capacity)
+}
+
+/// The keys in the order of a map that was made for as many as there are.
+pub fn of_sized<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut capacity = names.len().next_power_of_two();
     while names.len() * 4 > capacity * 3 {
         capacity *= 2;
     }
@@ -82,5 +92,11 @@ mod tests {
     fn short_names_come_in_the_order_of_their_letters() {
         assert_eq!(of_grown(["c", "a", "b"]), ["a", "b", "c"]);
         assert_eq!(shown_set(["b", "a"]), "[a, b]");
+    }
+
+    #[test]
+    fn a_small_map_has_few_buckets() {
+        // From jshell: a HashMap made for three keys has four buckets.
+        assert_eq!(of_sized(["r1", "t1", "t_2"]), ["t1", "t_2", "r1"]);
     }
 }

@@ -14,7 +14,7 @@ mod error;
 mod group;
 mod group_bounds;
 mod ignored;
-mod java_order;
+pub mod java_order;
 mod klamm;
 mod listeners;
 mod markdown;
