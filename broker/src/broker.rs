@@ -28,6 +28,7 @@ use crate::network::{self, Listener};
 use crate::producer_ids::ProducerIds;
 use crate::publishers::ReplicaPublisher;
 use crate::replica::Manager;
+use crate::seed::{Seed, SeedError};
 
 /// Why a broker did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,8 @@ pub enum StartError {
     },
     #[error("the controller did not start: {0}")]
     Controller(#[from] controller::Error),
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     #[error("the broker could not register with its controller: {0:?}")]
     Registration(protocol::ErrorCode),
 }
@@ -82,6 +85,7 @@ impl Broker {
         logging: Arc<Logging>,
     ) -> Result<Broker, StartError> {
         let config = Arc::new(config);
+        let seed = Seed::load(&config.klamm)?;
         let clock = Clock;
         let log_dir = Arc::new(open_log_dir(&config)?);
         let listeners = bind_all(&config)?;
@@ -125,29 +129,45 @@ impl Broker {
             log_dir,
             groups,
             loggers: logging,
+            seed,
             ready: AtomicBool::new(false),
         });
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let broker = Broker {
+            node,
+            controller,
+            addresses,
+            admin_address: admin.as_ref().map(AdminListener::local_addr),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        broker.serve(listeners, admin).await
+    }
+
+    /// Opens the doors, once everything is in its place.
+    async fn serve(
+        self,
+        listeners: Vec<Listener>,
+        admin: Option<AdminListener>,
+    ) -> Result<Broker, StartError> {
+        let Broker {
+            node, tasks, stop, ..
+        } = &self;
+        if let Some(listener) = admin {
+            let (node, stop) = (node.clone(), stop.clone());
+            tokio::spawn(listener.run(Admin { node, stop }, tasks.clone()));
+        }
+        if let Err(error) = node.seed.apply(node).await {
+            self.stop().await;
+            return Err(error.into());
+        }
         let resources = network::Resources::new(&node.config);
         for listener in listeners {
             let (node, resources) = (node.clone(), resources.clone());
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));
         }
         tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
-        let admin_address = admin.as_ref().map(AdminListener::local_addr);
-        if let Some(listener) = admin {
-            let (node, stop) = (node.clone(), stop.clone());
-            tokio::spawn(listener.run(Admin { node, stop }, tasks.clone()));
-        }
         node.ready.store(true, Ordering::Release);
-        Ok(Broker {
-            node,
-            controller,
-            addresses,
-            admin_address,
-            tasks,
-            stop,
-        })
+        Ok(self)
     }
 
     /// `node.id`

@@ -79,6 +79,7 @@ impl ServerConfig {
     ) -> Result<ServerConfig, StartConfigError> {
         let mut properties = file.map(read_properties).transpose()?.unwrap_or_default();
         properties.extend(from_environment(|name| std::env::var(name).ok()));
+        take_create_topics(&mut properties, std::env::var("KAFKA_CREATE_TOPICS").ok());
         properties.extend(overrides.iter().cloned());
         ServerConfig::from_properties(properties)
     }
@@ -159,6 +160,17 @@ fn from_environment(
         let value = variable(&environment_variable(def.name))?;
         Some((def.name.to_owned(), value))
     })
+}
+
+/// `KAFKA_CREATE_TOPICS` is what older images made topics from; the image's entry point turns it
+/// into a property of that name. Where nothing else says which topics there are, it does.
+fn take_create_topics(properties: &mut ConfigMap, variable: Option<String>) {
+    let mapped = properties.remove("create.topics");
+    if let Some(topics) = mapped.or(variable) {
+        properties
+            .entry("klamm.topics".to_owned())
+            .or_insert(topics);
+    }
 }
 
 /// The closed list of settings whose default is not upstream's.

@@ -19,8 +19,10 @@ mod network;
 mod producer_ids;
 mod publishers;
 mod replica;
+mod seed;
 
 pub use api::{APIS, Api};
 pub use broker::{Broker, StartError};
 pub use config::{ServerConfig, StartConfigError};
 pub use logging::{Format, Logging};
+pub use seed::{Place, SeedError};

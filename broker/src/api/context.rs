@@ -15,6 +15,7 @@ use crate::logging::Logging;
 use crate::network::Peer;
 use crate::producer_ids::ProducerIds;
 use crate::replica::Manager;
+use crate::seed::Seed;
 
 /// The parts of this node that handlers delegate to.
 pub(crate) struct Node {
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,
+    /// What is there after a start on an empty folder.
+    pub(crate) seed: Seed,
     /// Set once a produce succeeds.
     pub(crate) ready: AtomicBool,
 }

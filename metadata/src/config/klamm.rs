@@ -12,10 +12,14 @@ config_table! {
     "klamm.admin.listener" String;
     /// Lets the HTTP port do what can lose data: reset, restore, the clock and faults.
     "klamm.test.mode" Boolean = "false";
+    /// Topics and records that are there when the broker is ready, as YAML.
+    "klamm.seed" String;
     /// A YAML file with topics and records that are there when the broker is ready.
     "klamm.seed.file" String;
     /// Topics that are there when the broker is ready: name:partitions:key=value,... .
     "klamm.topics" String;
+    /// Users that are there when the broker is ready; refused until it serves SASL.
+    "klamm.users" String;
 }
 
 /// The environment variable that sets a key: `KLAMM_ADMIN_LISTENER` for `klamm.admin.listener`.

@@ -226,9 +226,11 @@ typed_config! {
     /// What a broker does beside Kafka's protocol.
     pub struct KlammConfig, Broker, |name| find(KLAMM_CONFIGS, name);
     admin_listener: Option<String> = "klamm.admin.listener";
+    seed: Option<String> = "klamm.seed";
     seed_file: Option<String> = "klamm.seed.file";
     test_mode: bool = "klamm.test.mode";
     topics: Option<String> = "klamm.topics";
+    users: Option<String> = "klamm.users";
 }
 
 typed_config! {
