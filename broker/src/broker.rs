@@ -97,11 +97,13 @@ impl Broker {
             log_dir.clone(),
             clock.clone(),
         ));
+        let resources = network::Resources::new(&config);
         let publisher = ReplicaPublisher {
             config: config.clone(),
             log_dir: log_dir.clone(),
             replicas: replicas.clone(),
             groups: groups.clone(),
+            connections: resources.limits.clone(),
         };
         let controller = controller::Controller::start(
             controller_options(&config, &clock, &logging),
@@ -140,7 +142,7 @@ impl Broker {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        broker.serve(listeners, admin).await
+        broker.serve(listeners, admin, &resources).await
     }
 
     /// Opens the doors, once everything is in its place.
@@ -148,6 +150,7 @@ impl Broker {
         self,
         listeners: Vec<Listener>,
         admin: Option<AdminListener>,
+        resources: &Arc<network::Resources>,
     ) -> Result<Broker, StartError> {
         let Broker {
             node, tasks, stop, ..
@@ -160,7 +163,6 @@ impl Broker {
             self.stop().await;
             return Err(error.into());
         }
-        let resources = network::Resources::new(&node.config);
         for listener in listeners {
             let (node, resources) = (node.clone(), resources.clone());
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));

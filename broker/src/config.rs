@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::config::{
-    BrokerConfig, ConfigError, ConfigMap, KLAMM_CONFIGS, KlammConfig, Layers, Listeners,
-    TopicConfig, check_properties, environment_variable, unknown_properties, with_node_id,
+    BrokerConfig, ConfigError, ConfigMap, ConfigResourceType, KLAMM_CONFIGS, KlammConfig, Layers,
+    Listeners, TopicConfig, Value, check_properties, environment_variable, find_broker_config,
+    resolve_value, unknown_properties, with_node_id,
 };
 use metadata::{ConfigResource, MetadataImage};
 use protocol::{Compression, TimestampType};
@@ -126,6 +127,22 @@ impl ServerConfig {
             listeners,
             unknown,
         })
+    }
+
+    pub fn node_id(&self) -> i32 {
+        self.node_id
+    }
+
+    /// The log directory.
+    pub fn data_folder(&self) -> &Path {
+        &self.data_folder
+    }
+
+    /// Whether the file or an override gives this key a value.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.properties
+            .get(key)
+            .is_some_and(|value| !value.trim().is_empty())
     }
 
     /// What a user should know before the start, a sentence each.
@@ -268,6 +285,38 @@ pub(crate) fn broker_layers(config: &ServerConfig, image: &MetadataImage) -> Lay
     Layers::of_broker(&image.configs, config.node_id, config.properties.clone())
 }
 
+/// `max.connections` and `max.connections.per.ip`, as they are now.
+pub(crate) fn connection_limits(config: &ServerConfig, image: &MetadataImage) -> (usize, usize) {
+    let broker = &config.broker;
+    let limit = |key, at_start| {
+        usize::try_from(broker_int(config, image, key, at_start)).unwrap_or(usize::MAX)
+    };
+    (
+        limit("max.connections", broker.max_connections),
+        limit("max.connections.per.ip", broker.max_connections_per_ip),
+    )
+}
+
+/// `num.recovery.threads.per.data.dir`, as it is now.
+pub(crate) fn recovery_threads(config: &ServerConfig, image: &MetadataImage) -> usize {
+    let key = "num.recovery.threads.per.data.dir";
+    let at_start = config.broker.num_recovery_threads_per_data_dir;
+    usize::try_from(broker_int(config, image, key, at_start))
+        .unwrap_or(1)
+        .max(1)
+}
+
+/// A number that can change at run time; what stands in the metadata was checked when it was set.
+fn broker_int(config: &ServerConfig, image: &MetadataImage, key: &str, at_start: i32) -> i32 {
+    let layers = broker_layers(config, image);
+    let resolved =
+        find_broker_config(key).map(|def| resolve_value(ConfigResourceType::Broker, def, &layers));
+    match resolved {
+        Some(Ok(Some(Value::Int(value)))) => value,
+        Some(Ok(_) | Err(_)) | None => at_start,
+    }
+}
+
 /// The settings of a topic.
 pub(crate) fn topic_settings(
     config: &ServerConfig,
@@ -277,12 +326,20 @@ pub(crate) fn topic_settings(
     let own = image.configs.of(&ConfigResource::Topic(topic.clone()));
     let parsed = TopicConfig::parse(&broker_layers(config, image).with_overrides(own))?;
     Ok(TopicSettings {
-        log: log_config(&parsed, &config.broker),
+        log: LogConfig {
+            producer_id_expiration_ms: i64::from(broker_int(
+                config,
+                image,
+                "producer.id.expiration.ms",
+                config.broker.producer_id_expiration_ms,
+            )),
+            ..log_config(&parsed)
+        },
         min_in_sync_replicas: parsed.min_insync_replicas,
     })
 }
 
-fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
+fn log_config(topic: &TopicConfig) -> LogConfig {
     let unsigned = |value: i32| u32::try_from(value).unwrap_or(0);
     LogConfig {
         segment_bytes: unsigned(topic.segment_size()),
@@ -314,7 +371,6 @@ fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
             _ => TargetCompression::Producer,
         },
         preallocate: topic.preallocate,
-        producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
         ..LogConfig::default()
     }
 }

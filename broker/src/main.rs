@@ -26,6 +26,8 @@ enum Command {
     /// What the scripts of the container image call.
     #[command(hide = true)]
     Image(commands::image::Image),
+    /// Prints the names of upstream's tools that this program answers to, one per line.
+    Tools,
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Server(server) => commands::server::run(server, started),
         Command::Image(image) => commands::image::run(image),
+        Command::Tools => {
+            println!("{}", commands::names().join("\n"));
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,10 +58,10 @@ fn run_tool() -> Option<ExitCode> {
     let program = args.next()?;
     let mut args: Vec<String> = args.collect();
     let called = Path::new(&program).file_name()?.to_string_lossy();
-    if let Some(tool) = tools::find(&called) {
+    if let Some(tool) = commands::find(&called) {
         return Some(tool(&args));
     }
-    let tool = tools::find(args.first()?)?;
+    let tool = commands::find(args.first()?)?;
     args.remove(0);
     Some(tool(&args))
 }

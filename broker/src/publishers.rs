@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use crate::config::{self, ServerConfig};
 use crate::coordinators::{GROUP_TOPIC, GroupCoordinator};
+use crate::network::Limits;
 use crate::replica::{Manager, Partition};
 
 /// Keeps the replicas of this node in step with the metadata.
@@ -25,6 +26,7 @@ pub(crate) struct ReplicaPublisher {
     pub(crate) log_dir: Arc<storage::LogDir>,
     pub(crate) replicas: Arc<Manager>,
     pub(crate) groups: Arc<GroupCoordinator>,
+    pub(crate) connections: Arc<Limits>,
 }
 
 /// A replica to open.
@@ -104,8 +106,7 @@ impl ReplicaPublisher {
     }
 
     fn open_all(&self, wanted: &[Wanted<'_>], image: &MetadataImage) {
-        let openers = self.config.broker.num_recovery_threads_per_data_dir;
-        let openers = usize::try_from(openers).unwrap_or(1).max(1);
+        let openers = config::recovery_threads(&self.config, image);
         if wanted.len() <= openers {
             wanted.iter().for_each(|wanted| self.open(wanted, image));
             return;
@@ -199,6 +200,10 @@ impl ReplicaPublisher {
         }
         if topics.is_empty() && !all {
             return;
+        }
+        if all {
+            let (in_all, per_address) = config::connection_limits(&self.config, image);
+            self.connections.change(in_all, per_address);
         }
         for partition in self.replicas.all() {
             let TopicPartition {

@@ -237,6 +237,19 @@ impl Client {
         )
     }
 
+    /// Sets a key of the cluster's brokers, as `kafka-configs --entity-default` does.
+    async fn set_broker_config(&mut self, key: &str, value: &str) {
+        let config = AlterableConfig::default()
+            .with_name(text(key))
+            .with_value(Some(text(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(4)
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let changed = self.ask(1, request).await.responses.remove(0);
+        assert_eq!(changed.error_code, 0, "{:?}", changed.error_message);
+    }
+
     async fn producer_id(&mut self) -> i64 {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
@@ -478,5 +491,38 @@ async fn pages_of_partitions_follow_each_other_without_gap() {
     }
     assert_eq!(cursor, None);
     assert_eq!(seen, expected);
+    cluster.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_connections_change_at_run_time_and_survive_a_restart() {
+    let mut cluster = Cluster::start().await;
+    cluster
+        .set_broker_config("max.connections.per.ip", "2")
+        .await;
+    for restarted in [false, true] {
+        if restarted {
+            cluster = cluster.restart().await;
+        }
+        let mut second = Client::connect(&cluster.broker).await;
+        second.topic("any", false).await;
+        let mut third = Client::connect(&cluster.broker).await;
+        let closed = tokio::time::timeout(DEADLINE, third.connection.read_u8()).await;
+        assert!(closed.unwrap().is_err(), "a third connection is closed");
+    }
+
+    cluster
+        .set_broker_config("max.connections.per.ip", "10")
+        .await;
+    cluster.set_broker_config("max.connections", "1").await;
+    let mut waiting = Client::connect(&cluster.broker).await;
+    let mut asked = std::pin::pin!(waiting.topic("any", false));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut asked).await;
+    assert!(early.is_err(), "it waits while there is another connection");
+    cluster.set_broker_config("max.connections", "2").await;
+    assert_eq!(
+        asked.await.error_code,
+        ErrorCode::UnknownTopicOrPartition.code()
+    );
     cluster.broker.stop().await;
 }

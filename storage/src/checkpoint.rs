@@ -154,10 +154,11 @@ pub(crate) const CLEAN_SHUTDOWN_CONTENT: &str = "{\"version\":0,\"brokerEpoch\":
 
 /// What `meta.properties` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MetaProperties {
-    pub(crate) cluster_id: String,
-    pub(crate) node_id: i32,
-    pub(crate) directory_id: Option<Uuid>,
+pub struct MetaProperties {
+    pub cluster_id: String,
+    pub node_id: i32,
+    /// Directories of Kafka before 3.7 have none.
+    pub directory_id: Option<Uuid>,
 }
 
 pub(crate) fn render_meta_properties(properties: &MetaProperties) -> String {

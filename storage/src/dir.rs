@@ -20,7 +20,7 @@ use crate::checkpoint::{
 };
 use crate::config::LogConfig;
 use crate::error::Error;
-use crate::fs::{Durable, Fs, RealFs, read_file};
+use crate::fs::{DirEntry, Durable, Fs, RealFs, read_file};
 use crate::identity::{identity, take_clean_marker};
 use crate::kv::{self, Kv, LazyKv};
 use crate::log::{Listing, Log, OpenRequest};
@@ -86,8 +86,10 @@ pub struct LogDir {
     opening: Mutex<BTreeSet<TopicPartition>>,
     opened: Condvar,
     /// Held as long as the directory is.
-    _lock: Box<dyn Send + Sync>,
+    _lock: DirLock,
 }
+
+type DirLock = Box<dyn Send + Sync>;
 
 /// The right to open a log.
 struct OpeningTurn<'a> {
@@ -114,23 +116,12 @@ impl LogDir {
     pub fn open(path: impl Into<PathBuf>, options: LogDirOptions) -> Result<LogDir, Error> {
         let path = path.into();
         let fs = Arc::clone(&options.fs);
-        fs.create_dir_all(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
-        let lock = fs.lock(&path.join(LOCK)).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::WouldBlock {
-                Error::Locked { path: path.clone() }
-            } else {
-                Error::io("lock", path.join(LOCK), error)
-            }
-        })?;
+        let (lock, entries) = lock_and_list(&*fs, &path)?;
         let kv = if options.kv_in_memory {
             LazyKv::ready(Kv::in_memory())
         } else {
             LazyKv::open(path.join(kv::FOLDER))
         };
-        let entries = fs
-            .list(&path)
-            .map_err(|error| Error::io("list", &path, error))?;
         let names: Vec<String> = entries
             .into_iter()
             .filter(|entry| entry.is_dir)
@@ -527,7 +518,24 @@ fn read_topic_id(fs: &dyn Fs, folder: &Path) -> Option<TopicId> {
     parse_partition_metadata(&content)
 }
 
-fn find_logs(fs: &dyn Fs, path: &Path, names: &[String]) -> Vec<FoundLog> {
+/// Makes the directory where there is none, and takes it; the lock is held as long as it lives.
+pub(crate) fn lock_and_list(fs: &dyn Fs, path: &Path) -> Result<(DirLock, Vec<DirEntry>), Error> {
+    fs.create_dir_all(path)
+        .map_err(|error| Error::io("create", path, error))?;
+    let lock = fs.lock(&path.join(LOCK)).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            Error::Locked { path: path.into() }
+        } else {
+            Error::io("lock", path.join(LOCK), error)
+        }
+    })?;
+    let entries = fs
+        .list(path)
+        .map_err(|error| Error::io("list", path, error))?;
+    Ok((lock, entries))
+}
+
+pub(crate) fn find_logs(fs: &dyn Fs, path: &Path, names: &[String]) -> Vec<FoundLog> {
     let found = names.iter().filter_map(|name| {
         let topic_partition = partition_of(name)?;
         Some(FoundLog {

@@ -10,9 +10,40 @@ use uuid::Uuid;
 use crate::checkpoint::{
     CLEAN_SHUTDOWN, META_PROPERTIES, MetaProperties, parse_meta_properties, render_meta_properties,
 };
-use crate::dir::LogDirOptions;
+use crate::dir::{LogDirOptions, find_logs, lock_and_list};
 use crate::error::Error;
-use crate::fs::{Durable, Fs, ReplaceError, read_file, replace_file};
+use crate::fs::{Durable, Fs, RealFs, ReplaceError, read_file, replace_file};
+
+/// Who a directory belongs to; `None` where it is not there, or not formatted.
+///
+/// # Errors
+/// A file that cannot be read, or that is not a `meta.properties` of this version.
+pub fn read_identity(path: &Path) -> Result<Option<MetaProperties>, Error> {
+    let file = path.join(META_PROPERTIES);
+    match read_file(&RealFs, &file) {
+        Ok(content) => match parse_meta_properties(&content) {
+            Ok(found) => Ok(Some(found)),
+            Err(reason) => Err(Error::MetaProperties { path: file, reason }),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", file, error)),
+    }
+}
+
+/// Formats an empty directory as its first opening would, without opening it.
+///
+/// # Errors
+/// As for [`LogDir::open`](crate::LogDir::open).
+pub fn format(path: &Path, options: &LogDirOptions) -> Result<MetaProperties, Error> {
+    let (_lock, entries) = lock_and_list(&*options.fs, path)?;
+    let folders: Vec<String> = entries
+        .into_iter()
+        .filter(|entry| entry.is_dir)
+        .map(|entry| entry.name)
+        .collect();
+    let holds_logs = !find_logs(&*options.fs, path, &folders).is_empty();
+    identity(&*options.fs, path, options, holds_logs)
+}
 
 /// Reads who the directory belongs to, or writes it into an empty one.
 pub(crate) fn identity(
@@ -48,7 +79,6 @@ pub(crate) fn identity(
                 });
             }
             if found.directory_id.is_none() {
-                // Directories of Kafka before 3.7 have none.
                 found.directory_id = Some(options.directory_id.unwrap_or_else(new_uuid));
                 write_identity(fs, &file, &found)?;
             }
@@ -80,7 +110,7 @@ fn write_identity(fs: &dyn Fs, file: &Path, properties: &MetaProperties) -> Resu
 }
 
 /// As upstream makes them: no id begins with a dash, which command lines take for an option.
-fn new_uuid() -> Uuid {
+pub fn new_uuid() -> Uuid {
     loop {
         let id = Uuid::new_v4();
         if !protocol::ids::uuid_to_base64(id).starts_with('-') {

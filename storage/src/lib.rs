@@ -23,10 +23,12 @@ mod kv;
 mod log;
 mod shared;
 
+pub use checkpoint::MetaProperties;
 pub use config::{CleanupPolicy, LogConfig, TargetCompression, TimestampType};
 pub use dir::{FoundLog, LogDir, LogDirOptions};
 pub use error::{AppendError, Corruption, Error, InvalidRecord, ReadError};
 pub use fs::{DirEntry, Fs, FsFile, OpenMode, RealFs};
+pub use identity::{format, new_uuid, read_identity};
 pub use kv::{CoordinatorView, Kv, ViewBatch};
 pub use log::{
     AbortedTransaction, AppendInfo, AppendOrigin, FileRange, Log, LogSlice, ProducerSummary,

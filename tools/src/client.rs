@@ -7,6 +7,7 @@
 mod address;
 mod cluster;
 mod connection;
+mod once;
 mod settings;
 
 use std::sync::Arc;

@@ -4,9 +4,13 @@
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
 pub mod admin;
+pub mod argparse;
+mod bootstrap;
 pub mod client;
+mod delete_records;
 pub mod exceptions;
 pub mod failure;
+mod get_offsets;
 pub mod options;
 pub mod print;
 pub mod stop;
@@ -18,7 +22,11 @@ use std::process::ExitCode;
 type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
-const TOOLS: &[(&str, Tool)] = &[("kafka-topics", topics::run)];
+const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-delete-records", delete_records::run),
+    ("kafka-get-offsets", get_offsets::run),
+    ("kafka-topics", topics::run),
+];
 
 /// The tool of that name, with or without `.sh`.
 #[must_use]

@@ -35,6 +35,19 @@ pub(crate) struct Server {
     log_level: String,
 }
 
+impl Server {
+    /// A server with the settings of a file and what is laid over them; all else is the default.
+    pub(super) fn of(properties: PathBuf, overrides: Vec<String>) -> Server {
+        Server {
+            properties: Some(properties),
+            overrides,
+            ephemeral: false,
+            log_format: LogFormat::Human,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFormat {
     Human,

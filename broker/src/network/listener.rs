@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::connection::{self, Peer};
-use super::limits::Limits;
 use super::resources::{Place, Resources};
 use crate::api::Node;
 
@@ -66,14 +65,9 @@ impl Listener {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) {
-        let limits = Limits::new(
-            node.config.max_connections,
-            node.config.max_connections_per_ip,
-        );
         let accepting = Accepting {
             name: self.name,
             socket: self.socket,
-            limits,
             node,
             resources,
             tasks,
@@ -88,7 +82,6 @@ impl Listener {
 struct Accepting {
     name: Arc<str>,
     socket: TcpListener,
-    limits: Arc<Limits>,
     node: Arc<Node>,
     resources: Arc<Resources>,
     tasks: TaskTracker,
@@ -105,7 +98,11 @@ impl Accepting {
                 return;
             };
             match self.socket.accept().await {
-                Ok((socket, address)) => self.serve(socket, address, place, stop.clone()),
+                Ok((socket, address)) => {
+                    // As upstream, whose acceptor holds the connection until there is a slot.
+                    self.resources.limits.room().await;
+                    self.serve(socket, address, place, stop.clone());
+                }
                 Err(error) => {
                     self.warn(&mut warned, &error);
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -123,8 +120,8 @@ impl Accepting {
     }
 
     fn serve(&self, socket: TcpStream, address: SocketAddr, place: Place, stop: CancellationToken) {
-        let Some(admitted) = self.limits.admit(address.ip()) else {
-            debug!(listener = %self.name, %address, "connection refused: too many");
+        let Some(admitted) = self.resources.limits.admit(address.ip()) else {
+            debug!(listener = %self.name, %address, "connection refused: too many of its address");
             return;
         };
         let peer = Peer {

@@ -12,6 +12,7 @@ mod resources;
 mod writer;
 
 pub(crate) use connection::Peer;
+pub(crate) use limits::Limits;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use resources::Resources;
 pub(crate) use writer::Chunk;

@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::Budget;
+use super::limits::Limits;
 use crate::config::ServerConfig;
 
 /// Segments are held open up to this many (`storage` keeps to it), or half of the descriptors.
@@ -19,6 +20,7 @@ const OTHERS_MAX: usize = 320;
 pub(crate) struct Resources {
     places: Arc<Semaphore>,
     pub(super) request_bytes: Arc<Budget>,
+    pub(crate) limits: Arc<Limits>,
 }
 
 /// A connection's place; dropping it frees it.
@@ -32,6 +34,7 @@ impl Resources {
         Arc::new(Resources {
             places: Arc::new(Semaphore::new(places(descriptors))),
             request_bytes: Arc::new(Budget::new(configured, config.request_max_bytes)),
+            limits: Limits::new(config.max_connections, config.max_connections_per_ip),
         })
     }
 

@@ -109,6 +109,18 @@ impl Connection {
         R::Response::decode(&mut body, version).map_err(|error| unreadable::<R>(version, &error))
     }
 
+    /// Sends a request that its broker will not answer.
+    pub(super) async fn tell<R: Request>(&self, request: &R, version: i16) -> Result<(), Failure> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let frame = frame(request, version, number, &self.client_id)?;
+        let written = self.writer.lock().await.write_all(&frame).await;
+        if written.is_err() || self.is_gone() {
+            self.gone.store(true, Ordering::Release);
+            return Err(Failure::disconnected());
+        }
+        Ok(())
+    }
+
     async fn ask_bytes<R: Request>(&self, request: &R, version: i16) -> Result<Bytes, Failure> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let frame = frame(request, version, number, &self.client_id)?;

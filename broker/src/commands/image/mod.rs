@@ -45,7 +45,7 @@ pub(crate) fn run(image: Image) -> anyhow::Result<()> {
     match image.command {
         ImageCommand::Configure(arguments) => configure(&arguments),
         ImageCommand::Names => {
-            for name in tools::names() {
+            for name in super::names() {
                 println!("{name}");
             }
             Ok(())

@@ -1,0 +1,55 @@
+"""Upstream's tools behind one long-lived JVM: see Driver.java."""
+
+import json
+import os
+import subprocess
+
+# A run that takes longer has failed.
+DEADLINE_MS = 30_000
+
+
+class Upstream:
+    def __init__(self, classes, scripts_upstream, log):
+        classpath = subprocess.run(
+            [scripts_upstream, "classpath"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        classes_of_tools = subprocess.run(
+            [scripts_upstream, "classes"], check=True, capture_output=True, text=True
+        ).stdout
+        self.classes = dict(line.split() for line in classes_of_tools.splitlines())
+        command = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        command += [f"-Dlog4j2.configurationFile={os.path.join(classes, 'log4j2.properties')}"]
+        command += ["-cp", f"{classes}:{classpath}", "Driver"]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
+        )
+
+    def ask(self, **request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the JVM that runs upstream's tools ended by itself")
+        return json.loads(line)
+
+    def tool(self, name, args, stdin):
+        """Returns the exit code (None where it does not end), standard output, standard error."""
+        if name not in self.classes:
+            raise SystemExit(f"upstream has no tool called {name!r}")
+        answer = self.ask(
+            **{"do": "tool", "class": self.classes[name]}, args=args, stdin=stdin, timeout_ms=DEADLINE_MS
+        )
+        return answer["code"], answer["out"], answer["err"]
+
+    def join(self, topics, commits, properties):
+        answer = self.ask(
+            do="join", topics=topics, commits=commits, properties=properties, timeout_ms=DEADLINE_MS
+        )
+        return answer["joined"]
+
+    def leave(self):
+        self.ask(do="leave")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)

@@ -1,0 +1,179 @@
+//! Command lines of the tools whose options upstream reads with argparse4j (`kafka-storage`,
+//! `kafka-cluster`, `kafka-metadata-quorum`): clap reads them, and complains in upstream's words.
+//!
+//! Invariant: help ends with 0, a wrong command line with 1, and its last line is
+//! `NAME: error: what is wrong`.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Command, Error};
+
+/// Reads `args` as `command` describes; what was asked for wrongly, or help, is printed.
+///
+/// # Errors
+/// What the tool is to end with, everything being said.
+pub fn parse(command: Command, args: &[String]) -> Result<ArgMatches, ExitCode> {
+    let command = command
+        .no_binary_name(true)
+        .disable_help_subcommand(true)
+        .disable_version_flag(true)
+        .infer_subcommands(true)
+        .infer_long_args(true);
+    command.clone().try_get_matches_from(args).map_err(|error| {
+        if error.kind() == ErrorKind::DisplayHelp {
+            print!("{error}");
+            return ExitCode::SUCCESS;
+        }
+        let name = command.get_name().to_owned();
+        let mut chosen = chosen(command, args);
+        eprintln!(
+            "{}",
+            chosen.render_usage().to_string().replacen('U', "u", 1)
+        );
+        eprintln!("{name}: error: {}", complaint(&error, &chosen));
+        ExitCode::FAILURE
+    })
+}
+
+/// The subcommand that the words name, or the command itself.
+fn chosen(mut command: Command, args: &[String]) -> Command {
+    command.build();
+    let named = args
+        .iter()
+        .find_map(|word| command.find_subcommand(word).cloned());
+    named.unwrap_or(command)
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "clap's kinds are an open list"
+)]
+fn complaint(error: &Error, command: &Command) -> String {
+    let about = |kind| words(error.get(kind));
+    let argument = |kind| {
+        about(kind)
+            .last()
+            .map(|word| flags(command, word))
+            .unwrap_or_default()
+    };
+    match error.kind() {
+        ErrorKind::MissingRequiredArgument => {
+            format!("argument {} is required", argument(ContextKind::InvalidArg))
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "too few arguments".to_owned()
+        }
+        ErrorKind::UnknownArgument => {
+            let unknown = about(ContextKind::InvalidArg);
+            format!("unrecognized arguments: '{}'", unknown.join(" "))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let choices = command
+                .get_subcommands()
+                .map(|it| format!("'{}'", it.get_name()));
+            format!(
+                "invalid choice: '{}' (choose from {})",
+                about(ContextKind::InvalidSubcommand).join(" "),
+                choices.collect::<Vec<_>>().join(", ")
+            )
+        }
+        // clap names the first of the two, upstream the second.
+        ErrorKind::ArgumentConflict => format!(
+            "argument {}: not allowed with argument {}",
+            argument(ContextKind::PriorArg),
+            argument(ContextKind::InvalidArg)
+        ),
+        ErrorKind::InvalidValue if about(ContextKind::InvalidValue).join("").is_empty() => {
+            format!(
+                "argument {}: expected one argument",
+                argument(ContextKind::InvalidArg)
+            )
+        }
+        // What is left is said in clap's words, on one line.
+        _ => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        }
+    }
+}
+
+fn words(value: Option<&ContextValue>) -> Vec<String> {
+    match value {
+        Some(ContextValue::String(word)) => vec![word.clone()],
+        Some(ContextValue::Strings(words)) => words.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// `--config <CONFIG>` as upstream names it: `--config/-c`.
+fn flags(command: &Command, word: &str) -> String {
+    let long = word.split([' ', '=']).next().unwrap_or(word);
+    let found = command.get_arguments().find(|arg| {
+        arg.get_long()
+            .is_some_and(|name| long == format!("--{name}"))
+    });
+    match found.and_then(clap::Arg::get_short) {
+        Some(short) => format!("{long}/-{short}"),
+        None => long.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Arg, ArgAction};
+
+    fn command() -> Command {
+        let flag = |name: &'static str, short| {
+            Arg::new(name)
+                .long(name)
+                .short(short)
+                .action(ArgAction::SetTrue)
+        };
+        let format = Command::new("format")
+            .arg(Arg::new("config").long("config").short('c').required(true))
+            .arg(
+                Arg::new("cluster-id")
+                    .long("cluster-id")
+                    .short('t')
+                    .required(true),
+            )
+            .arg(flag("standalone", 's').conflicts_with("nobody"))
+            .arg(flag("nobody", 'N'));
+        Command::new("kafka-storage")
+            .subcommand_required(true)
+            .subcommand(format)
+            .subcommand(Command::new("info"))
+            .disable_help_subcommand(true)
+            .no_binary_name(true)
+    }
+
+    fn complaint_of(line: &str) -> String {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let error = command().try_get_matches_from(&args).unwrap_err();
+        complaint(&error, &chosen(command(), &args))
+    }
+
+    #[test]
+    fn complaints_are_upstreams() {
+        let said = |line| complaint_of(line);
+        assert_eq!(said(""), "too few arguments");
+        assert_eq!(said("format"), "argument --cluster-id/-t is required");
+        assert_eq!(said("format -t x"), "argument --config/-c is required");
+        assert_eq!(
+            said("format -t x -c"),
+            "argument --config/-c: expected one argument"
+        );
+        assert_eq!(said("info foo"), "unrecognized arguments: 'foo'");
+        assert_eq!(
+            said("nonsense"),
+            "invalid choice: 'nonsense' (choose from 'format', 'info')"
+        );
+        assert_eq!(
+            said("format -t x -c y -s -N"),
+            "argument --nobody/-N: not allowed with argument --standalone/-s"
+        );
+    }
+}
