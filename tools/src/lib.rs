@@ -7,6 +7,7 @@ pub mod admin;
 pub mod argparse;
 mod bootstrap;
 pub mod client;
+mod console;
 mod delete_records;
 pub mod exceptions;
 pub mod failure;
@@ -23,6 +24,7 @@ type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-console-producer", console::producer::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-topics", topics::run),
