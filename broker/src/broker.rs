@@ -1,9 +1,7 @@
 //! One running node: its parts are built in the order of their dependencies and stopped in
 //! reverse.
 
-use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,12 +48,14 @@ pub enum StartError {
     Controller(#[from] controller::Error),
     #[error(transparent)]
     Seed(#[from] SeedError),
+    #[error("the runtime did not start: {0}")]
+    Runtime(std::io::Error),
     #[error("the broker could not register with its controller: {0:?}")]
     Registration(protocol::ErrorCode),
 }
 
-/// A running node.
-pub struct Broker {
+/// The parts of a node, on the runtime that started them.
+pub(crate) struct Running {
     node: Arc<Node>,
     controller: controller::Controller,
     addresses: Vec<(String, SocketAddr)>,
@@ -67,23 +67,12 @@ pub struct Broker {
 /// How long connections may take to notice the stop.
 const STOP_CONNECTIONS: Duration = Duration::from_millis(300);
 
-impl Broker {
-    /// Starts a node. When this returns, a produce succeeds.
-    ///
-    /// # Errors
-    /// What stands in the way: an address in use, a data folder that cannot be used.
-    pub async fn start(config: ServerConfig) -> Result<Broker, StartError> {
-        Broker::start_with(config, Arc::new(Logging::default())).await
-    }
-
-    /// As [`Broker::start`], with the logging whose levels clients may change.
-    ///
-    /// # Errors
-    /// As for [`Broker::start`].
-    pub async fn start_with(
+impl Running {
+    /// Starts a node; what clients change of the levels reaches `logging`.
+    pub(crate) async fn start(
         config: ServerConfig,
         logging: Arc<Logging>,
-    ) -> Result<Broker, StartError> {
+    ) -> Result<Running, StartError> {
         let config = Arc::new(config);
         let seed = Seed::load(&config.klamm)?;
         let clock = Clock;
@@ -134,7 +123,7 @@ impl Broker {
             seed,
             ready: AtomicBool::new(false),
         });
-        let broker = Broker {
+        let running = Running {
             node,
             controller,
             addresses,
@@ -142,7 +131,7 @@ impl Broker {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        broker.serve(listeners, admin, &resources).await
+        running.serve(listeners, admin, &resources).await
     }
 
     /// Opens the doors, once everything is in its place.
@@ -151,8 +140,8 @@ impl Broker {
         listeners: Vec<Listener>,
         admin: Option<AdminListener>,
         resources: &Arc<network::Resources>,
-    ) -> Result<Broker, StartError> {
-        let Broker {
+    ) -> Result<Running, StartError> {
+        let Running {
             node, tasks, stop, ..
         } = &self;
         if let Some(listener) = admin {
@@ -172,43 +161,26 @@ impl Broker {
         Ok(self)
     }
 
-    /// `node.id`
-    pub fn node_id(&self) -> i32 {
-        self.node.config.node_id
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.node.config
     }
 
-    /// Where the node listens, as one line.
-    pub fn addresses(&self) -> impl fmt::Display {
-        let texts = self
-            .addresses
-            .iter()
-            .map(|(name, address)| format!("{name}://{address}"));
-        texts.collect::<Vec<_>>().join(",")
+    /// The listeners that were bound: name and address.
+    pub(crate) fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
     }
 
-    /// The address of the first listener; what a client in the same process connects to.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.first().map(|(_, address)| *address)
-    }
-
-    /// The address of the HTTP port (`klamm.admin.listener`), where there is one.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// Where the data lies.
-    pub fn data_folder(&self) -> &Path {
-        &self.node.config.data_folder
-    }
-
-    /// Completes when the node cannot go on, with the reason: its metadata log has failed. Who
-    /// waits for it then calls [`Broker::stop`].
-    pub async fn failed(&self) -> controller::Error {
+    /// Completes when the node cannot go on.
+    pub(crate) async fn failed(&self) -> controller::Error {
         self.node.controller.stopped().await
     }
 
-    /// Stops cleanly: no new requests, everything on disk, the next start recovers nothing.
-    pub async fn stop(self) {
+    /// Stops: no new requests, everything on disk, the next start recovers nothing.
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOP_CONNECTIONS, self.tasks.wait())

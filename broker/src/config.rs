@@ -15,6 +15,7 @@ use metadata::config::{
 };
 use metadata::{ConfigResource, MetadataImage};
 use protocol::{Compression, TimestampType};
+use tempfile::TempDir;
 
 use storage::{CleanupPolicy, LogConfig, TargetCompression};
 
@@ -25,6 +26,8 @@ use crate::admin::AdminAddress;
 pub enum StartConfigError {
     #[error("cannot read {path}: {reason}", path = .path.display())]
     Unreadable { path: PathBuf, reason: String },
+    #[error("cannot make a temporary data folder in {path}: {reason}", path = .path.display())]
+    NoTemporaryFolder { path: PathBuf, reason: String },
     #[error(transparent)]
     Value(#[from] ConfigError),
     #[error("{key}={value}: {reason}")]
@@ -59,6 +62,8 @@ pub struct ServerConfig {
     pub(crate) max_connections_per_ip: usize,
     pub(crate) fetch_max_bytes: usize,
     unknown: Vec<String>,
+    /// Removed with the last copy of these settings.
+    temporary: Option<Arc<TempDir>>,
 }
 
 /// What a topic's settings come to: for its log, and for the replica around it.
@@ -126,6 +131,7 @@ impl ServerConfig {
             klamm,
             listeners,
             unknown,
+            temporary: None,
         })
     }
 
@@ -143,6 +149,31 @@ impl ServerConfig {
         self.properties
             .get(key)
             .is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// For a broker inside a test: upstream's defaults, a free port of 127.0.0.1, data in a temporary
+    /// folder that is removed with the broker, no wait for the first rebalance of a group, and
+    /// `settings` over all of that.
+    ///
+    /// # Errors
+    /// As for [`ServerConfig::load`]; and when there is no place for temporary files.
+    pub fn ephemeral(settings: &[(&str, &str)]) -> Result<ServerConfig, StartConfigError> {
+        let folder = tempfile::Builder::new().prefix("klamm-").tempdir();
+        let folder = folder.map_err(|reason| StartConfigError::NoTemporaryFolder {
+            path: std::env::temp_dir(),
+            reason: reason.to_string(),
+        })?;
+        let log_dirs = folder.path().display().to_string();
+        let embedded = [
+            ("listeners", "PLAINTEXT://127.0.0.1:0"),
+            ("log.dirs", log_dirs.as_str()),
+            ("group.initial.rebalance.delay.ms", "0"),
+        ];
+        let properties = embedded.iter().chain(settings);
+        let properties = properties.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let mut config = ServerConfig::from_properties(properties.collect())?;
+        config.temporary = Some(Arc::new(folder));
+        Ok(config)
     }
 
     /// What a user should know before the start, a sentence each.

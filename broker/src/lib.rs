@@ -3,7 +3,8 @@
 //! ```text
 //! network ─▶ api ─▶ replica (log), coordinators (groups), controller (metadata)
 //! ```
-//! A [`Broker`] is a value without globals: one process may run several, tests embed it.
+//! A [`Broker`] is a value without globals: one process may run several, tests embed it
+//! ([`ServerConfig::ephemeral`]).
 
 mod admin;
 mod api;
@@ -11,6 +12,7 @@ mod broker;
 mod clock;
 mod config;
 mod coordinators;
+mod embedded;
 mod fetch_sessions;
 mod housekeeping;
 mod internal_topics;
@@ -22,7 +24,8 @@ mod replica;
 mod seed;
 
 pub use api::{APIS, Api};
-pub use broker::{Broker, StartError};
+pub use broker::StartError;
 pub use config::{ServerConfig, StartConfigError};
+pub use embedded::Broker;
 pub use logging::{Format, Logging};
 pub use seed::{Place, SeedError};

@@ -61,7 +61,8 @@ pub(crate) fn run(server: Server, started: Instant) -> anyhow::Result<()> {
     };
     let logging = Logging::init(&server.log_level, format)
         .map_err(|reason| anyhow::anyhow!("--log-level: {reason}"))?;
-    tokio::runtime::Builder::new_multi_thread()
+    // For the signals alone: the node brings threads of its own.
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("could not start the runtime")?
