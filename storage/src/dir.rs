@@ -24,6 +24,7 @@ use crate::fs::{DirEntry, Durable, Fs, RealFs, read_file};
 use crate::identity::{identity, take_clean_marker};
 use crate::kv::{self, Kv, LazyKv};
 use crate::log::{Listing, Log, OpenRequest};
+use crate::put_back::{self, PutBacks};
 use crate::shared::{CheckpointFile, Checkpoints, Shared};
 
 /// Segment files that are held open at once, by default.
@@ -77,11 +78,12 @@ pub struct FoundLog {
 
 /// An open log directory.
 pub struct LogDir {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     cluster_id: String,
     was_closed_cleanly: bool,
     found: Mutex<Vec<FoundLog>>,
-    logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
+    pub(crate) put_backs: PutBacks,
+    pub(crate) logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
     /// Logs that some thread is opening; the others wait for it.
     opening: Mutex<BTreeSet<TopicPartition>>,
     opened: Condvar,
@@ -122,11 +124,12 @@ impl LogDir {
         } else {
             LazyKv::open(path.join(kv::FOLDER))
         };
-        let names: Vec<String> = entries
-            .into_iter()
-            .filter(|entry| entry.is_dir)
-            .map(|entry| entry.name)
-            .collect();
+        let mut names = folders_in(entries);
+        let useless = put_back::finish(&*fs, &path, &names);
+        if !useless.is_empty() {
+            let entries = fs.list(&path);
+            names = folders_in(entries.map_err(|error| Error::io("list", &path, error))?);
+        }
         let found = find_logs(&*fs, &path, &names);
         let identity = identity(&*fs, &path, &options, !found.is_empty())?;
         let was_closed_cleanly = take_clean_marker(&*fs, &path)?;
@@ -139,6 +142,7 @@ impl LogDir {
             cluster_id: identity.cluster_id,
             was_closed_cleanly,
             found: Mutex::new(found),
+            put_backs: PutBacks::default(),
             logs: Mutex::new(BTreeMap::new()),
             opening: Mutex::new(BTreeSet::new()),
             opened: Condvar::new(),
@@ -262,6 +266,10 @@ impl LogDir {
     ) -> Result<(), Error> {
         // What the files say of this name, they say of a topic that is gone.
         self.shared.forget_checkpoints(topic_partition)?;
+        self.make_log_folder(topic_id, folder)
+    }
+
+    pub(crate) fn make_log_folder(&self, topic_id: TopicId, folder: &Path) -> Result<(), Error> {
         let fs = &*self.shared.fs;
         fs.create_dir_all(folder)
             .map_err(|error| Error::io("create", folder, error))?;
@@ -386,12 +394,14 @@ impl LogDir {
     fn write_checkpoints(&self, logs: &[Arc<Log>]) -> Result<(), Error> {
         for file in CheckpointFile::ALL {
             self.shared.update_checkpoint(file, |offsets| {
-                // Under the lock of the files: a log that was deleted meanwhile does not come back.
+                // Under the lock of the files: a log that was deleted, or put back, meanwhile does
+                // not come back.
                 let open = self.logs.lock();
-                for log in logs
-                    .iter()
-                    .filter(|log| open.contains_key(log.topic_partition()))
-                {
+                let is_open = |log: &&Arc<Log>| {
+                    let found = open.get(log.topic_partition());
+                    found.is_some_and(|found| Arc::ptr_eq(found, log))
+                };
+                for log in logs.iter().filter(is_open) {
                     let (recovery_point, log_start, high_watermark) = log.checkpoint_offsets();
                     let offset = match file {
                         CheckpointFile::RecoveryPoints => recovery_point,
@@ -443,6 +453,11 @@ impl LogDir {
     }
 }
 
+fn folders_in(entries: Vec<DirEntry>) -> Vec<String> {
+    let folders = entries.into_iter().filter(|entry| entry.is_dir);
+    folders.map(|entry| entry.name).collect()
+}
+
 /// Closes logs on a few threads, since each waits for its sync.
 fn close_all(logs: &[Arc<Log>]) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
@@ -489,7 +504,7 @@ fn check_topic_id(
 }
 
 /// As upstream names it: topic, partition, a unique part, what is to be; the topic is cut to fit.
-fn name_aside(topic_partition: &TopicPartition, to_be: &str) -> String {
+pub(crate) fn name_aside(topic_partition: &TopicPartition, to_be: &str) -> String {
     let unique = Uuid::new_v4().simple();
     let suffix = format!("-{}.{unique}-{to_be}", topic_partition.partition);
     let mut topic = topic_partition.topic.to_string();

@@ -52,6 +52,8 @@ pub trait Fs: Send + Sync {
     fn list(&self, folder: &Path) -> io::Result<Vec<DirEntry>>;
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
@@ -155,6 +157,10 @@ impl Fs for RealFs {
         std::fs::rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::hard_link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
@@ -239,6 +245,27 @@ pub(crate) fn read_file(fs: &dyn Fs, path: &Path) -> io::Result<Vec<u8>> {
     let filled = read_full(&*file, &mut content, 0)?;
     content.truncate(filled);
     Ok(content)
+}
+
+/// Copies the first bytes of a file into a new one.
+pub(crate) fn copy_file(fs: &dyn Fs, from: &Path, to: &Path, size: u64) -> io::Result<()> {
+    const STEP: u64 = 1 << 20;
+    let (from, to) = (
+        fs.open(from, OpenMode::Read)?,
+        fs.open(to, OpenMode::Create)?,
+    );
+    let mut buffer = vec![0; usize::try_from(size.min(STEP)).unwrap_or(usize::MAX)];
+    let mut position = 0;
+    while position < size {
+        let wanted = usize::try_from((size - position).min(STEP)).unwrap_or(usize::MAX);
+        let part = buffer.get_mut(..wanted).unwrap_or_default();
+        if read_full(&*from, part, position)? < wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write_all(&*to, &mut [IoSlice::new(part)], position)?;
+        position += wanted as u64;
+    }
+    Ok(())
 }
 
 /// Whether a small file must outlive a power failure.

@@ -21,6 +21,7 @@ mod fs;
 mod identity;
 mod kv;
 mod log;
+mod put_back;
 mod shared;
 
 pub use checkpoint::MetaProperties;
@@ -31,6 +32,7 @@ pub use fs::{DirEntry, Fs, FsFile, OpenMode, RealFs};
 pub use identity::{format, new_uuid, read_identity};
 pub use kv::{CoordinatorView, Kv, ViewBatch};
 pub use log::{
-    AbortedTransaction, AppendInfo, AppendOrigin, FileRange, Log, LogSlice, ProducerSummary,
-    SegmentFile, TimestampedOffset,
+    AbortedTransaction, AppendInfo, AppendOrigin, FileRange, Log, LogContent, LogSlice,
+    ProducerSummary, SegmentFile, TimestampedOffset,
 };
+pub use put_back::{PutBack, PutBackResult};

@@ -71,6 +71,23 @@ impl Kv {
         ])
     }
 
+    /// As `delete_log`; says whether there was anything to forget, and writes nothing else.
+    pub(crate) fn delete_log_if_known(&self, log: LogId) -> Result<bool, Error> {
+        let low = keys::log_prefix(log);
+        let high = keys::prefix_end(&low);
+        let mut known = false;
+        for family in [Family::SegmentIndex, Family::LogState] {
+            self.scan(family, &low, high.as_deref(), &mut |_, _| {
+                known = true;
+                false
+            })?;
+        }
+        if known {
+            self.delete_log(log)?;
+        }
+        Ok(known)
+    }
+
     /// Stores the producer state of everything below an offset, in the format of `.snapshot` files.
     pub(crate) fn put_producer_state(
         &self,

@@ -11,6 +11,7 @@
 
 mod append;
 mod close;
+mod content;
 mod file;
 mod leader_epochs;
 mod open;
@@ -28,6 +29,7 @@ mod truncate;
 mod types;
 mod validate;
 
+pub use content::LogContent;
 pub(crate) use file::FileCache;
 pub use file::{FileRange, LogSlice, SegmentFile};
 pub(crate) use leader_epochs::EpochEntry;

@@ -115,6 +115,18 @@ impl Producers {
         }
     }
 
+    /// Those with an open transaction, without the sequences they have reached.
+    pub(crate) fn in_transactions(&self) -> Producers {
+        let open = self.entries.iter();
+        let open = open.filter(|(_, entry)| entry.transaction_start.is_some());
+        let entries = open.map(|(id, entry)| {
+            let mut entry = entry.clone();
+            entry.batches.clear();
+            (*id, entry)
+        });
+        Producers::from_snapshot(self.end, entries.collect())
+    }
+
     pub(crate) fn entries(&self) -> &HashMap<ProducerId, ProducerEntry> {
         &self.entries
     }

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     ShortWrite,
     /// No descriptor is left for an open; other calls go well.
     TooManyFiles,
+    /// This call and all after it fail: the process was killed in front of it.
+    Killed,
 }
 
 /// What a crash leaves of bytes that were written and not synced.
@@ -163,12 +165,13 @@ impl MemoryFs {
         let Some((number, fault)) = state.fail_at else {
             return Ok(false);
         };
-        if state.calls != number {
+        let is_meant = state.calls == number || fault == Fault::Killed && state.calls > number;
+        if !is_meant {
             return Ok(false);
         }
         state.failed.push(name);
         match fault {
-            Fault::Io => Err(io::Error::from_raw_os_error(5)),
+            Fault::Io | Fault::Killed => Err(io::Error::from_raw_os_error(5)),
             Fault::TooManyFiles if name == "open" => Err(io::Error::from_raw_os_error(24)),
             Fault::TooManyFiles => Ok(false),
             Fault::NoSpace if !writes => Ok(false),
@@ -346,6 +349,19 @@ impl Fs for MemoryFs {
             };
             state.names.insert(target, node);
         }
+        Ok(())
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call("hard_link", true)?;
+        let mut state = self.state.lock().unwrap();
+        let Some(node @ Node::File(_)) = state.names.get(from).cloned() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.names.insert(to.to_owned(), node);
         Ok(())
     }
 
