@@ -19,6 +19,7 @@ pub use control::api_error::ApiError;
 pub use control::cluster::Registration;
 pub use control::configs::Loggers;
 pub use control::features::{METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES, SupportedFeature};
+pub use control::put_back::{PutBackMetadata, missing_topics};
 pub use control::topic_name;
 pub use error::Error;
 pub use options::{Options, Settings, SnapshotPolicy};

@@ -9,6 +9,7 @@ pub(crate) mod election;
 pub(crate) mod features;
 pub(crate) mod partitions;
 pub(crate) mod producer_ids;
+pub(crate) mod put_back;
 pub(crate) mod reassignments;
 pub mod topic_name;
 pub(crate) mod topics;

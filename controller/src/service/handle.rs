@@ -24,8 +24,10 @@ use crate::clock::Clock;
 use crate::control::api_error::ApiError;
 use crate::control::cluster::{self, Registration};
 use crate::control::configs::{self, Loggers};
+use crate::control::put_back::PutBackMetadata;
 use crate::control::{
-    Decision, Environment, election, features, partitions, producer_ids, reassignments, topics,
+    Decision, Environment, election, features, partitions, producer_ids, put_back, reassignments,
+    topics,
 };
 use crate::error::Error;
 use crate::options::Settings;
@@ -245,6 +247,24 @@ impl ControllerHandle {
         request: ListPartitionReassignmentsRequest,
     ) -> ListPartitionReassignmentsResponse {
         reassignments::list_partition_reassignments(&request, &self.image())
+    }
+
+    /// Puts the metadata back to an earlier image, but for the topics that are missing: those are
+    /// for [`ControllerHandle::bring_again`].
+    pub async fn remove_what_came(&self, wanted: PutBackMetadata) -> Result<(), ErrorCode> {
+        self.submit(None, move |image, _| {
+            put_back::remove_what_came(&wanted, image)
+        })
+        .await
+        .map_err(|error| error.code)
+    }
+
+    /// Brings missing topics again with their old ids. False, and nothing is done, where one of
+    /// their names has been taken.
+    pub async fn bring_again(&self, wanted: PutBackMetadata) -> Result<bool, ErrorCode> {
+        self.submit(None, move |image, _| put_back::bring_again(&wanted, image))
+            .await
+            .map_err(|error| error.code)
     }
 
     /// A block of producer ids that nobody else gets.
