@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::admin::{Admin, AdminListener};
 use crate::api::Node;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::ServerConfig;
 use crate::coordinators::GroupCoordinator;
 use crate::fetch_sessions::FetchSessions;
@@ -27,6 +27,7 @@ use crate::producer_ids::ProducerIds;
 use crate::publishers::ReplicaPublisher;
 use crate::replica::Manager;
 use crate::seed::{Seed, SeedError};
+use crate::test_controls::{self, TestControls};
 
 /// Why a broker did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,8 @@ pub enum StartError {
     Seed(#[from] SeedError),
     #[error("the runtime did not start: {0}")]
     Runtime(std::io::Error),
+    #[error("the state after the start could not be kept: {0}")]
+    TestMode(String),
     #[error("the broker could not register with its controller: {0:?}")]
     Registration(protocol::ErrorCode),
 }
@@ -75,7 +78,7 @@ impl Running {
     ) -> Result<Running, StartError> {
         let config = Arc::new(config);
         let seed = Seed::load(&config.klamm)?;
-        let clock = Clock;
+        let clock = Clock::default();
         let log_dir = Arc::new(open_log_dir(&config)?);
         let listeners = bind_all(&config)?;
         let admin = bind_admin(&config)?;
@@ -95,7 +98,7 @@ impl Running {
             connections: resources.limits.clone(),
         };
         let controller = controller::Controller::start(
-            controller_options(&config, &clock, &logging),
+            controller_options(&config, &logging),
             log_dir.clone(),
             vec![Box::new(publisher)],
         )
@@ -106,6 +109,7 @@ impl Running {
             .filter_map(|listener| Some((listener.name.to_string(), listener.local_addr().ok()?)))
             .collect::<Vec<_>>();
         register(&config, &handle, &addresses, log_dir.directory_id()).await?;
+        let test_controls = TestControls::new(config.klamm.test_mode);
         let node = Arc::new(Node {
             cluster_id: StrBytes::from_string(log_dir.cluster_id().to_owned()),
             fetch_sessions: FetchSessions::new(
@@ -121,6 +125,7 @@ impl Running {
             groups,
             loggers: logging,
             seed,
+            test_controls,
             ready: AtomicBool::new(false),
         });
         let running = Running {
@@ -151,6 +156,14 @@ impl Running {
         if let Err(error) = node.seed.apply(node).await {
             self.stop().await;
             return Err(error.into());
+        }
+        if node.config.klamm.test_mode
+            && let Err(error) = test_controls::started(node).await
+        {
+            // What is here when the first client comes is what a reset comes back to.
+            let error = StartError::TestMode(error.to_string());
+            self.stop().await;
+            return Err(error);
         }
         for listener in listeners {
             let (node, resources) = (node.clone(), resources.clone());
@@ -314,11 +327,7 @@ async fn register(
     Ok(epoch)
 }
 
-fn controller_options(
-    config: &ServerConfig,
-    clock: &Clock,
-    logging: &Arc<Logging>,
-) -> controller::Options {
+fn controller_options(config: &ServerConfig, logging: &Arc<Logging>) -> controller::Options {
     controller::Options {
         settings: controller::Settings {
             node_id: config.node_id,
@@ -328,7 +337,7 @@ fn controller_options(
             delete_topic_enable: config.broker.delete_topic_enable,
             static_properties: config.properties.clone(),
         },
-        clock: Arc::new(clock.clone()),
+        clock: Arc::new(SystemClock),
         fs: Arc::new(storage::RealFs),
         loggers: logging.clone(),
         seed: rand::random(),

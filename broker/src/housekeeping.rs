@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::Timestamp;
 use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::api::Node;
+use crate::clock::SystemClock;
 
 /// Runs until `stop`.
 pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
@@ -51,14 +53,26 @@ fn every(period_ms: i64) -> tokio::time::Interval {
 fn write_checkpoints(node: &Node) {
     sync_what_is_due(node);
     node.groups.checkpoint();
+    node.log_dir.remove_former_logs();
     if let Err(error) = node.log_dir.checkpoint() {
         warn!(%error, "checkpoints were not written; they are tried again");
     }
 }
 
+/// The service clock jumped: what is due at the new time is done now. Syncs are done whatever the
+/// time, since those that wait are stamped with the old one.
+pub(crate) fn clock_moved(node: &Node) {
+    sync_due_at(node, Timestamp(i64::MAX));
+    apply_retention(node);
+}
+
 /// `flush.ms`: records that waited for a sync long enough get it.
 fn sync_what_is_due(node: &Node) {
-    let now = node.clock.now();
+    // A clock that stands still, or was set back, holds up no sync.
+    sync_due_at(node, node.clock.now().max(SystemClock.now()));
+}
+
+fn sync_due_at(node: &Node, now: Timestamp) {
     for partition in node.replicas.all() {
         if let Err(error) = partition.log().sync_if_due(now) {
             error!(partition = %partition.topic_partition(), %error, "the log could not be synced");
@@ -66,13 +80,19 @@ fn sync_what_is_due(node: &Node) {
     }
 }
 
+/// Deletes what is too old or too much, by the service clock.
 fn apply_retention(node: &Node) {
     for partition in node.replicas.all() {
         let now = node.clock.now();
         let log = partition.log();
         let applied = log.roll_if_due(now).and_then(|_| log.apply_retention(now));
-        if let Err(error) = applied {
-            warn!(partition = %partition.topic_partition(), %error, "retention was not applied");
+        match applied {
+            // Deleted, or put back, meanwhile.
+            Ok(_) | Err(storage::Error::Closed { .. }) => {}
+            Err(error) => {
+                let partition = partition.topic_partition();
+                warn!(%partition, %error, "retention was not applied");
+            }
         }
     }
 }

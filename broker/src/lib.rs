@@ -22,6 +22,7 @@ mod producer_ids;
 mod publishers;
 mod replica;
 mod seed;
+mod test_controls;
 
 pub use api::{APIS, Api};
 pub use broker::StartError;

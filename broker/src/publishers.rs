@@ -42,6 +42,8 @@ impl MetadataPublisher for ReplicaPublisher {
     }
 
     fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        let replicas = self.replicas.clone();
+        let _changing = replicas.changing();
         self.set_strays_aside(image);
         let mut gone = Vec::new();
         for topic in delta.topics_delta().deleted() {

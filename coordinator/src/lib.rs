@@ -8,5 +8,6 @@ mod shard;
 
 pub use java::partition_for;
 pub use shard::{
-    AppendToken, Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
+    AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
+    TransactionResult,
 };

@@ -54,7 +54,19 @@ pub enum Event<S: Shard + ?Sized> {
     /// The records of the output with this token could not be appended. Nothing was replayed.
     AppendFailed { token: AppendToken, code: ErrorCode },
     /// The whole log was replayed, and this broker leads the partition.
-    Loaded,
+    Loaded(Loaded),
+    /// The clock jumped by so many milliseconds, forward or back. All that is due now is done now;
+    /// a jump back makes no wait longer: the runtime moves the armed timers back with the clock.
+    ClockMoved { by_ms: i64 },
+}
+
+/// How a shard comes to its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// It goes on where the one before it stopped.
+    GoesOn,
+    /// The log was put back to an earlier state: whoever was a member then is none now.
+    PutBack,
 }
 
 /// What a shard decided.

@@ -35,6 +35,8 @@ enum Action {
     Advance { ms: i64 },
     FailNextAppend { code: ErrorCode },
     Reload,
+    PutBack,
+    Jump { ms: i64 },
 }
 
 /// What clients ask. They are few, so that they meet.
@@ -125,6 +127,8 @@ fn action() -> impl Strategy<Value = Action> {
         ]
         .prop_map(|code| Action::FailNextAppend { code }),
         1 => Just(Action::Reload),
+        1 => Just(Action::PutBack),
+        1 => (-20_000i64..40_000).prop_map(|ms| Action::Jump { ms }),
     ]
 }
 
@@ -242,6 +246,15 @@ impl World {
                 // The requests that were parked are answered by the runtime.
                 self.open.clear();
                 let step = self.runtime.reload();
+                self.hear(&step);
+            }
+            Action::PutBack => {
+                self.open.clear();
+                let step = self.runtime.put_back();
+                self.hear(&step);
+            }
+            Action::Jump { ms } => {
+                let step = self.runtime.jump(*ms);
                 self.hear(&step);
             }
             Action::Ask(ask) => {

@@ -68,6 +68,15 @@ impl Scenario {
                 self.asked.clear();
                 self.show(&step)
             }
+            "put-back" => {
+                let step = self.runtime.put_back();
+                self.asked.clear();
+                self.show(&step)
+            }
+            "jump" => {
+                let step = self.runtime.jump(args.number("ms", 0));
+                self.show(&step)
+            }
             "fail-append" => {
                 let code = args.number("code", 0i16);
                 self.runtime.fail_next_append = ErrorCode::try_from_code(code);

@@ -7,7 +7,7 @@ use coordinator::group::{
     GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer, OnError,
 };
 use coordinator::{
-    Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
+    Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
 };
 use protocol::messages::leave_group_request::MemberIdentity;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -28,7 +28,7 @@ fn new_shard() -> GroupShard {
 
 fn loaded_shard() -> GroupShard {
     let mut shard = new_shard();
-    shard.handle(Timestamp(0), Event::Loaded);
+    shard.handle(Timestamp(0), Event::Loaded(Loaded::GoesOn));
     shard
 }
 
@@ -123,7 +123,7 @@ fn an_offset_inside_a_transaction_shows_when_it_is_committed() {
     let mut shard = new_shard();
     commit_at(&mut shard, 0, None, 5);
     commit_at(&mut shard, 1, Some(7), 9);
-    shard.handle(Timestamp(0), Event::Loaded);
+    shard.handle(Timestamp(0), Event::Loaded(Loaded::GoesOn));
     assert_eq!(fetched(&mut shard, false), Some((5, 0)));
     let unstable = ErrorCode::UnstableOffsetCommit.code();
     assert_eq!(fetched(&mut shard, true), Some((-1, unstable)));
@@ -136,7 +136,7 @@ fn an_offset_of_an_aborted_transaction_is_gone() {
     let mut shard = new_shard();
     commit_at(&mut shard, 0, Some(7), 9);
     end(&mut shard, 1, 7, TransactionResult::Abort);
-    shard.handle(Timestamp(0), Event::Loaded);
+    shard.handle(Timestamp(0), Event::Loaded(Loaded::GoesOn));
     assert_eq!(fetched(&mut shard, true), None);
 }
 
@@ -146,7 +146,7 @@ fn a_later_plain_commit_outlives_the_transaction() {
     commit_at(&mut shard, 0, Some(7), 9);
     commit_at(&mut shard, 1, None, 5);
     end(&mut shard, 2, 7, TransactionResult::Commit);
-    shard.handle(Timestamp(0), Event::Loaded);
+    shard.handle(Timestamp(0), Event::Loaded(Loaded::GoesOn));
     assert_eq!(fetched(&mut shard, true), Some((5, 0)));
 }
 

@@ -20,12 +20,10 @@ impl ApiError {
         ApiError { status, fields }
     }
 
-    #[allow(dead_code, reason = "the first paths that take anything come next")]
     pub(crate) fn bad_request(sentence: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, sentence)
     }
 
-    #[allow(dead_code, reason = "the first paths that can lose data come next")]
     pub(crate) fn forbidden(sentence: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::FORBIDDEN, sentence)
     }

@@ -4,11 +4,12 @@
 //! too, is JSON (metrics apart); what can lose data is behind [`TestMode`].
 
 mod address;
-#[allow(dead_code, reason = "the first paths that take anything come next")]
 mod body;
+mod clock;
 mod error;
 mod health;
 mod server;
+mod state;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::AdminAddress;
@@ -40,6 +41,12 @@ type Route = (&'static str, fn() -> MethodRouter<Admin>);
 const ROUTES: &[Route] = &[
     ("/healthz", || get(health::healthz)),
     ("/readyz", || get(health::readyz)),
+    ("/v1/clock", || get(clock::show).post(clock::change)),
+    ("/v1/reset", || post(state::reset)),
+    ("/v1/restore", || post(state::restore)),
+    ("/v1/snapshot", || {
+        get(state::list).post(state::snapshot).delete(state::delete)
+    }),
 ];
 
 fn router(admin: Admin) -> Router {
@@ -62,7 +69,6 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::method_not_allowed(&method, uri.path())
 }
 
-#[allow(dead_code, reason = "the first paths that can lose data come next")]
 /// As an argument of a handler: it is refused unless `klamm.test.mode=true`.
 pub(crate) struct TestMode;
 

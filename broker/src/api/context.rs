@@ -16,6 +16,7 @@ use crate::network::Peer;
 use crate::producer_ids::ProducerIds;
 use crate::replica::Manager;
 use crate::seed::Seed;
+use crate::test_controls::TestControls;
 
 /// The parts of this node that handlers delegate to.
 pub(crate) struct Node {
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) loggers: Arc<Logging>,
     /// What is there after a start on an empty folder.
     pub(crate) seed: Seed,
+    pub(crate) test_controls: TestControls,
     /// Set once a produce succeeds.
     pub(crate) ready: AtomicBool,
 }

@@ -57,6 +57,7 @@ mod update_features;
 pub(crate) use context::{Node, RequestContext};
 pub(crate) use respond::Reply;
 pub use table::{APIS, Api};
+pub(crate) use topics::is_internal;
 
 use std::sync::Arc;
 

@@ -85,6 +85,7 @@ impl IntoReply for ProduceReply {
 }
 
 pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> ProduceReply {
+    let _not_put_back = ctx.node.test_controls.appending().await;
     let acks = request.acks;
     let transactional_id = request.transactional_id.is_some();
     let mut appends = distinct(request.topic_data);

@@ -13,7 +13,7 @@ pub(super) const INTERNAL_TOPICS: [&str; 3] = [
     "__share_group_state",
 ];
 
-pub(super) fn is_internal(name: &str) -> bool {
+pub(crate) fn is_internal(name: &str) -> bool {
     INTERNAL_TOPICS.contains(&name)
 }
 

@@ -8,13 +8,15 @@ use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
     DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, OnError,
 };
-use coordinator::{RequestMeta, partition_for};
+use coordinator::{Loaded, RequestMeta, partition_for};
 use parking_lot::RwLock;
 use protocol::ErrorCode;
-use storage::LogDir;
+use storage::{Log, LogDir};
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
-use super::runtime::{self, Encoded, Ground, RecordCodec, ShardHandle};
+use super::runtime::{self, Encoded, Ground, Mailbox, RecordCodec, ShardHandle};
+use super::view::View;
 use crate::clock::Clock;
 use crate::replica::Partition;
 
@@ -26,6 +28,14 @@ pub(crate) struct GroupCoordinator {
     config: GroupCoordinatorConfig,
     ground: Ground,
     shards: RwLock<BTreeMap<i32, ShardHandle<GroupShard>>>,
+    /// Of the offsets of deleted topics.
+    removals: TaskTracker,
+}
+
+/// A partition of `__consumer_offsets` whose shard has ended and whose requests wait.
+pub(crate) struct HeldShard {
+    pub(crate) partition: i32,
+    mailbox: Mailbox<GroupShard>,
 }
 
 struct GroupCodec;
@@ -63,15 +73,68 @@ impl GroupCoordinator {
             config,
             ground,
             shards: RwLock::default(),
+            removals: TaskTracker::new(),
         }
     }
 
     /// This node leads a partition of `__consumer_offsets` from now on.
     pub(crate) fn lead(&self, partition: Arc<Partition>) {
+        let (handle, mailbox) = runtime::mailbox();
+        let index = partition.topic_partition().partition;
+        self.start(partition, Loaded::GoesOn, mailbox);
+        self.shards.write().insert(index, handle);
+    }
+
+    /// Ends all shards, so that their logs can be put back. Who waits in one is told
+    /// `UNKNOWN_MEMBER_ID`, as whoever was a member; who asks from now on waits until
+    /// [`GroupCoordinator::go_on`].
+    pub(crate) async fn hold(&self) -> Vec<HeldShard> {
+        let (held, former): (Vec<_>, Vec<_>) = {
+            let mut shards = self.shards.write();
+            let replaced = shards.iter_mut().map(|(index, shard)| {
+                let (handle, mailbox) = runtime::mailbox();
+                let partition = *index;
+                let former = std::mem::replace(shard, handle);
+                (HeldShard { partition, mailbox }, former)
+            });
+            replaced.unzip()
+        };
+        for shard in former {
+            shard.retire(ErrorCode::UnknownMemberId).await;
+        }
+        held
+    }
+
+    /// A held shard goes on: its groups are as the partition's log has them, without members.
+    pub(crate) fn go_on(&self, held: HeldShard, partition: Arc<Partition>) {
+        self.start(partition, Loaded::PutBack, held.mailbox);
+    }
+
+    /// Waits until the offsets of topics that were deleted so far are removed, or will be by timer.
+    pub(crate) async fn removals_begun(&self) {
+        self.removals.close();
+        self.removals.wait().await;
+        self.removals.reopen();
+    }
+
+    /// Forgets the rows of a partition's shard, whose log will be another; says whether there
+    /// were any.
+    pub(crate) fn forget_rows(&self, log: &Arc<Log>) -> Result<bool, storage::Error> {
+        View::new(self.ground.log_dir.clone(), log.clone()).forget()
+    }
+
+    fn start(&self, partition: Arc<Partition>, how: Loaded, mailbox: Mailbox<GroupShard>) {
         let index = partition.topic_partition().partition;
         let shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
-        let handle = runtime::start::<_, GroupCodec>(&self.ground, shard, partition);
-        self.shards.write().insert(index, handle);
+        runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox);
+    }
+
+    /// The clock jumped: all that is due in any shard is done when this returns.
+    pub(crate) async fn clock_moved(&self, by_ms: i64) {
+        let shards = self.shards.read().values().cloned().collect::<Vec<_>>();
+        for shard in shards {
+            shard.clock_moved(by_ms).await;
+        }
     }
 
     /// Has every shard write the rows of what changed.
@@ -122,7 +185,7 @@ impl GroupCoordinator {
     /// Offsets of topics that are gone are removed, in the background.
     pub(crate) fn topics_deleted(self: &Arc<Self>, topics: Vec<DeletedTopic>) {
         let groups = self.clone();
-        self.ground.runtime.spawn(async move {
+        let remove = async move {
             let meta = RequestMeta {
                 api_version: 0,
                 client_id: Arc::from(""),
@@ -131,7 +194,8 @@ impl GroupCoordinator {
             groups
                 .ask_all(&meta, &GroupRequest::TopicsDeleted(topics))
                 .await;
-        });
+        };
+        self.removals.spawn_on(remove, &self.ground.runtime);
     }
 
     /// Asks every shard here.

@@ -5,4 +5,4 @@ mod runtime;
 mod timers;
 mod view;
 
-pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator};
+pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldShard};

@@ -8,7 +8,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use coordinator::{AppendToken, Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
+use coordinator::{
+    AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
+};
 use protocol::batch::RecordBatch;
 use protocol::records::BatchBuilder;
 use protocol::{ErrorCode, Offset};
@@ -53,6 +55,13 @@ enum Message<S: Shard> {
     Checkpoint,
     /// Write them a last time, tell it, and end.
     Stop(oneshot::Sender<()>),
+    /// End with nothing written: another shard has the partition. Whoever waits is answered so.
+    Retire(ErrorCode, oneshot::Sender<()>),
+    /// The clock jumped: do what is due, then tell it.
+    ClockMoved {
+        by_ms: i64,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The way to a running shard. Dropping all of them ends it.
@@ -91,11 +100,36 @@ impl<S: Shard> ShardHandle<S> {
 
     /// Ends the shard after it wrote its rows.
     pub(super) async fn stop(&self) {
-        let (done, stopped) = oneshot::channel();
-        if self.0.send(Message::Stop(done)).await.is_ok() {
-            let _ = stopped.await;
+        self.tell(Message::Stop).await;
+    }
+
+    /// Ends the shard; requests that wait in it are answered `code`. All its answers have left
+    /// when this returns.
+    pub(super) async fn retire(&self, code: ErrorCode) {
+        self.tell(|done| Message::Retire(code, done)).await;
+    }
+
+    /// Has the shard do what is due since its clock jumped, and waits for it.
+    pub(super) async fn clock_moved(&self, by_ms: i64) {
+        self.tell(|done| Message::ClockMoved { by_ms, done }).await;
+    }
+
+    /// Sends a message and waits until it is carried out, or the shard is gone.
+    async fn tell(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message<S>) {
+        let (done, carried_out) = oneshot::channel();
+        if self.0.send(message(done)).await.is_ok() {
+            let _ = carried_out.await;
         }
     }
+}
+
+/// Where what is sent to a handle arrives. Dropping it ends the handle's way.
+pub(super) struct Mailbox<S: Shard>(mpsc::Receiver<Message<S>>);
+
+/// A way to a shard that is not started yet: who asks waits until it is.
+pub(super) fn mailbox<S: Shard>() -> (ShardHandle<S>, Mailbox<S>) {
+    let (sender, mailbox) = mpsc::channel(MAILBOX);
+    (ShardHandle(sender), Mailbox(mailbox))
 }
 
 /// What a shard runs on.
@@ -120,8 +154,13 @@ struct Actor<S: Shard, C> {
 }
 
 /// Starts `shard` on `partition`: it loads what the log holds, then serves.
-pub(super) fn start<S, C>(ground: &Ground, shard: S, partition: Arc<Partition>) -> ShardHandle<S>
-where
+pub(super) fn start<S, C>(
+    ground: &Ground,
+    shard: S,
+    partition: Arc<Partition>,
+    how: Loaded,
+    Mailbox(mailbox): Mailbox<S>,
+) where
     S: Shard + Send + 'static,
     S::Request: Send,
     S::Response: Send,
@@ -129,7 +168,6 @@ where
     S::Timer: Eq + Hash + Clone + Send + Sync,
     C: RecordCodec<S>,
 {
-    let (sender, mailbox) = mpsc::channel(MAILBOX);
     let actor = Actor::<S, C> {
         shard,
         view: View::new(ground.log_dir.clone(), partition.log().clone()),
@@ -145,10 +183,9 @@ where
     // Loading reads files: it keeps off the threads that serve requests.
     ground.runtime.spawn_blocking(move || {
         if let Some(loaded) = actor.loaded() {
-            serving.spawn(loaded.run(mailbox));
+            serving.spawn(loaded.run(mailbox, how));
         }
     });
-    ShardHandle(sender)
 }
 
 impl<S, C> Actor<S, C>
@@ -173,8 +210,8 @@ where
         }
     }
 
-    async fn run(mut self, mut mailbox: mpsc::Receiver<Message<S>>) {
-        self.handle(Event::Loaded).await;
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Message<S>>, how: Loaded) {
+        self.handle(Event::Loaded(how)).await;
         loop {
             let due = self.timers.next_deadline();
             tokio::select! {
@@ -185,6 +222,15 @@ where
                         self.write_view().await;
                         let _ = done.send(());
                         return;
+                    }
+                    Some(Message::Retire(code, done)) => {
+                        self.refuse_waiting(code);
+                        let _ = done.send(());
+                        return;
+                    }
+                    Some(Message::ClockMoved { by_ms, done }) => {
+                        self.clock_moved(by_ms).await;
+                        let _ = done.send(());
                     }
                     None => return,
                 },
@@ -236,9 +282,21 @@ where
     }
 
     async fn fire(&mut self) {
-        let now = self.clock.now();
-        while let Some(key) = self.timers.pop_due(now) {
+        while let Some(key) = self.timers.pop_due(self.clock.now()) {
             self.handle(Event::Timer(key)).await;
+        }
+    }
+
+    async fn clock_moved(&mut self, by_ms: i64) {
+        self.timers.shift(by_ms.min(0));
+        self.handle(Event::ClockMoved { by_ms }).await;
+        self.fire().await;
+    }
+
+    fn refuse_waiting(&mut self, code: ErrorCode) {
+        for (_, reply) in self.waiting.drain() {
+            // The one who asked may have gone.
+            let _ = reply.send(Err(code));
         }
     }
 

@@ -35,6 +35,22 @@ impl<K: Eq + Hash + Clone> Timers<K> {
         }
     }
 
+    /// Moves all timers in time.
+    pub(super) fn shift(&mut self, by_ms: i64) {
+        if by_ms == 0 {
+            return;
+        }
+        let moved = |(at, armed): (Timestamp, u64)| (Timestamp(at.0.saturating_add(by_ms)), armed);
+        for place in self.deadlines.values_mut() {
+            *place = moved(*place);
+        }
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue
+            .into_iter()
+            .map(|(place, key)| (moved(place), key))
+            .collect();
+    }
+
     /// When the next timer comes due.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.queue.keys().next().map(|(at, _)| *at)
@@ -66,6 +82,19 @@ mod tests {
         assert_eq!(timers.pop_due(Timestamp(10)), Some("b"));
         assert_eq!(timers.pop_due(Timestamp(10)), Some("a"));
         assert_eq!(timers.pop_due(Timestamp(100)), None);
+    }
+
+    #[test]
+    fn shifted_timers_keep_their_order_and_can_be_cancelled() {
+        let mut timers = Timers::new();
+        timers.arm("a", Timestamp(10));
+        timers.arm("b", Timestamp(20));
+        timers.shift(-5);
+        assert_eq!(timers.next_deadline(), Some(Timestamp(5)));
+        timers.cancel(&"a");
+        assert_eq!(timers.pop_due(Timestamp(14)), None);
+        assert_eq!(timers.pop_due(Timestamp(15)), Some("b"));
+        assert_eq!(timers.next_deadline(), None);
     }
 
     #[test]

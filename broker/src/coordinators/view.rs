@@ -69,6 +69,18 @@ impl View {
         Ok(from)
     }
 
+    /// Forgets all rows; says whether there were any.
+    pub(super) fn forget(&self) -> Result<bool, Error> {
+        let view = self.log_dir.kv().coordinator_view();
+        let known = view.get(&self.key(STAMP, &[]))?.is_some();
+        if known {
+            let mut batch = ViewBatch::default();
+            batch.delete_prefix(self.prefix.clone());
+            view.write(batch)?;
+        }
+        Ok(known)
+    }
+
     /// Up to where the rows are true, if they fit the log.
     fn stamp(&self) -> Result<Option<Offset>, Error> {
         let value = self

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use parking_lot::{Mutex, MutexGuard};
 use protocol::{ErrorCode, TopicPartition};
 
 use super::Partition;
@@ -14,6 +15,8 @@ use super::Partition;
 #[derive(Default)]
 pub(crate) struct Manager {
     partitions: DashMap<TopicPartition, Hosted>,
+    /// Held by whoever changes which logs there are, files included.
+    changing: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -34,6 +37,21 @@ impl Manager {
         match hosted.ok_or(ErrorCode::NotLeaderOrFollower)? {
             Hosted::Online(partition) => Ok(partition),
             Hosted::Offline(code) => Err(code),
+        }
+    }
+
+    /// Keeps everybody else from creating, deleting and putting back logs.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
+    }
+
+    /// Serves `partition` in place of the one that had its name; requests that wait at that one
+    /// look again.
+    pub(crate) fn replace(&self, partition: Arc<Partition>) {
+        let of = partition.topic_partition().clone();
+        if let Some(Hosted::Online(former)) = self.partitions.insert(of, Hosted::Online(partition))
+        {
+            former.end(ErrorCode::NotLeaderOrFollower);
         }
     }
 

@@ -81,6 +81,17 @@ impl Partition {
         }
     }
 
+    /// This partition with another log. The former goes on until it is ended.
+    pub(crate) fn with_log(&self, log: Arc<Log>) -> Self {
+        let (epoch, min_in_sync) = {
+            let marks = self.marks.lock();
+            (marks.leader.epoch(), marks.min_in_sync_replicas)
+        };
+        let partition = Partition::lead(log, epoch);
+        partition.set_min_in_sync(min_in_sync);
+        partition
+    }
+
     /// Leads on in a later epoch: records appended from now on carry it, and clients that believe
     /// in an earlier one are fenced (KIP-320).
     pub(crate) fn lead_in(&self, epoch: LeaderEpoch) {

@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod groups;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod requests;

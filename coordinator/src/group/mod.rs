@@ -29,7 +29,8 @@ pub use config::GroupCoordinatorConfig;
 pub use wire::WireError;
 
 use crate::{
-    AppendToken, Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
+    AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
+    TransactionResult,
 };
 use classic::{ClassicGroup, State};
 use offsets::Offsets;
@@ -235,6 +236,33 @@ impl GroupShard {
         );
     }
 
+    /// The groups stay, with their offsets and without members.
+    fn end_memberships(&mut self, turn: &mut Turn) {
+        for group in self.groups.values_mut() {
+            let group = &mut group.live;
+            if group.members.is_empty() {
+                continue;
+            }
+            let members: Vec<Arc<str>> = group.members.keys().cloned().collect();
+            for member_id in members {
+                group.remove(&member_id);
+            }
+            group.init_next_generation(turn.now);
+            let value = group.to_record(|member| member.assignment.clone());
+            turn.write_group(group, value);
+        }
+    }
+
+    fn clock_moved(&mut self, turn: &mut Turn, by_ms: i64) {
+        if by_ms < 0 {
+            for at in self.deadlines.values_mut() {
+                at.0 = at.0.saturating_add(by_ms);
+            }
+        }
+        // Offsets expire now, not at the next look.
+        turn.arm(GroupTimer::Expiration, 0);
+    }
+
     fn append_failed(&mut self, turn: &mut Turn, failed: InFlight, code: ErrorCode) {
         let code = append_error(code);
         tracing::warn!(
@@ -388,7 +416,12 @@ impl Shard for GroupShard {
                 self.dispatch(&mut turn, token, &meta, &request);
             }
             Event::Timer(timer) => self.timer_fired(&mut turn, timer),
-            Event::Loaded => self.on_loaded(&mut turn),
+            Event::Loaded(Loaded::GoesOn) => self.on_loaded(&mut turn),
+            Event::Loaded(Loaded::PutBack) => {
+                self.end_memberships(&mut turn);
+                self.on_loaded(&mut turn);
+            }
+            Event::ClockMoved { by_ms } => self.clock_moved(&mut turn, by_ms),
         }
         let replayed = in_flight.is_none_or(|output| output.not_replayed == 0);
         assert!(

@@ -9,7 +9,7 @@ use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
     GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
 };
-use coordinator::{Effect, Event, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
+use coordinator::{Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
 use protocol::{ErrorCode, Offset, Timestamp};
 use uuid::Uuid;
 
@@ -44,17 +44,26 @@ impl Runtime {
             fail_next_append: None,
             next_uuid: 0,
         };
-        runtime.carry_out(Event::Loaded);
+        runtime.carry_out(Event::Loaded(Loaded::GoesOn));
         runtime
     }
 
     /// The shard is lost, and another one loads the log.
     pub(crate) fn reload(&mut self) -> Step {
+        self.load(Loaded::GoesOn)
+    }
+
+    /// As `reload`, of a log that was put back.
+    pub(crate) fn put_back(&mut self) -> Step {
+        self.load(Loaded::PutBack)
+    }
+
+    fn load(&mut self, how: Loaded) -> Step {
         // Member ids go on where they were, as random ones do not come again.
         self.next_uuid += 1_000;
         self.shard = loaded_from(&self.config, &self.log, self.next_uuid);
         self.timers.clear();
-        self.carry_out(Event::Loaded)
+        self.carry_out(Event::Loaded(how))
     }
 
     pub(crate) fn request(&mut self, token: u64, meta: RequestMeta, request: GroupRequest) -> Step {
@@ -77,6 +86,22 @@ impl Runtime {
         }
         self.now = until;
         steps
+    }
+
+    /// The clock jumps: timers fire late, all at once.
+    pub(crate) fn jump(&mut self, ms: i64) -> Step {
+        self.now += ms;
+        for at in self.timers.values_mut() {
+            *at += ms.min(0);
+        }
+        let mut all = self.carry_out(Event::ClockMoved { by_ms: ms });
+        while let Some((key, _)) = self.first_timer().filter(|(_, at)| *at <= self.now) {
+            self.timers.remove(&key);
+            let step = self.carry_out(Event::Timer(key));
+            all.records.extend(step.records);
+            all.replies.extend(step.replies);
+        }
+        all
     }
 
     fn first_timer(&self) -> Option<(GroupTimer, i64)> {
