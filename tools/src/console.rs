@@ -2,6 +2,7 @@
 //!
 //! Invariant: what they print on standard output is data; the rest goes to standard error.
 
+pub(crate) mod consumer;
 mod log;
 pub(crate) mod producer;
 mod properties;

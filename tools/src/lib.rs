@@ -24,6 +24,7 @@ type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-console-consumer", console::consumer::run),
     ("kafka-console-producer", console::producer::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),

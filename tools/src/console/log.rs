@@ -12,11 +12,10 @@ const DAY_SECONDS: u64 = 86_400;
 pub(super) fn error(logger: &str, message: &str, failure: &Failure) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let ms = now.map_or(0, |since| since.as_millis() as u64);
-    eprintln!(
-        "[{}] ERROR {message} ({logger})\n{}",
-        timestamp(ms),
-        failure.trace()
-    );
+    // An exception without a text is its class alone.
+    let trace = failure.trace();
+    let trace = trace.trim_end().trim_end_matches(':');
+    eprintln!("[{}] ERROR {message} ({logger})\n{trace}", timestamp(ms));
 }
 
 /// Milliseconds since 1970 as log4j shows a time; in UTC, as in a container.

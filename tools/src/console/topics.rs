@@ -21,6 +21,7 @@ const METADATA_NEWEST: i16 = 13;
 pub(super) struct Topic {
     /// Why there is no more to know of it.
     pub(super) failure: Option<Failure>,
+    pub(super) is_internal: bool,
     /// The leader of each partition, where there is one.
     pub(super) leaders: BTreeMap<i32, Option<i32>>,
 }
@@ -52,6 +53,7 @@ pub(super) async fn ask(
         });
         let topic = Topic {
             failure: Failure::from_answer(row.error_code, None),
+            is_internal: row.is_internal,
             leaders: leaders.collect(),
         };
         Some((row.name?.to_string(), topic))
