@@ -320,7 +320,7 @@ def a_volume_keeps_its_data(image):
             kcat("-P", "-b", "127.0.0.1:9092", "-t", "kept", input=b"kept")
             docker("restart", container.id)
             container.wait_for(f"(?s){STARTED}.*{STARTED}")
-            stops_at_once(container)
+            docker("stop", container.id)
         with Container(image, env=settings, options=options) as container:
             container.wait_for(STARTED)
             got = kcat("-C", "-b", "127.0.0.1:9092", "-t", "kept", "-o", "beginning", "-e", "-q")

@@ -1,5 +1,5 @@
-//! `klamm image`: what the scripts of the container image leave to the program: server.properties from
-//! the environment, and the names that the program answers to.
+//! `klamm image`: what the scripts of the container image leave to the program, which is to make
+//! server.properties from the environment.
 //!
 //! Invariant: what is written starts a broker; what could not is refused here, by the sentence that the
 //! broker would refuse it with.
@@ -24,8 +24,6 @@ pub(crate) struct Image {
 enum ImageCommand {
     /// Writes a server.properties: the defaults, over them a mounted file, over that KAFKA_* variables.
     Configure(Configure),
-    /// Prints the names of Kafka's commands that this program answers to, one a line.
-    Names,
 }
 
 #[derive(Args)]
@@ -44,12 +42,6 @@ struct Configure {
 pub(crate) fn run(image: Image) -> anyhow::Result<()> {
     match image.command {
         ImageCommand::Configure(arguments) => configure(&arguments),
-        ImageCommand::Names => {
-            for name in super::names() {
-                println!("{name}");
-            }
-            Ok(())
-        }
     }
 }
 
