@@ -19,9 +19,11 @@ use crate::api::Node;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServerConfig;
 use crate::coordinators::GroupCoordinator;
+use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
 use crate::housekeeping;
 use crate::logging::Logging;
+use crate::meters::Meters;
 use crate::network::{self, Listener};
 use crate::producer_ids::ProducerIds;
 use crate::publishers::ReplicaPublisher;
@@ -53,6 +55,8 @@ pub enum StartError {
     Runtime(std::io::Error),
     #[error("the state after the start could not be kept: {0}")]
     TestMode(String),
+    #[error("metrics cannot be counted: {0}")]
+    Meters(prometheus::Error),
     #[error("the broker could not register with its controller: {0:?}")]
     Registration(protocol::ErrorCode),
 }
@@ -124,6 +128,9 @@ impl Running {
             log_dir,
             groups,
             loggers: logging,
+            faults: Faults::default(),
+            meters: Meters::new().map_err(StartError::Meters)?,
+            resources,
             seed,
             test_controls,
             ready: AtomicBool::new(false),
@@ -136,7 +143,7 @@ impl Running {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        running.serve(listeners, admin, &resources).await
+        running.serve(listeners, admin).await
     }
 
     /// Opens the doors, once everything is in its place.
@@ -144,7 +151,6 @@ impl Running {
         self,
         listeners: Vec<Listener>,
         admin: Option<AdminListener>,
-        resources: &Arc<network::Resources>,
     ) -> Result<Running, StartError> {
         let Running {
             node, tasks, stop, ..
@@ -166,7 +172,7 @@ impl Running {
             return Err(error);
         }
         for listener in listeners {
-            let (node, resources) = (node.clone(), resources.clone());
+            let (node, resources) = (node.clone(), node.resources.clone());
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));
         }
         tasks.spawn(housekeeping::run(node.clone(), stop.clone()));

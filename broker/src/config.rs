@@ -49,7 +49,6 @@ pub enum StartConfigError {
 pub struct ServerConfig {
     pub(crate) properties: Arc<ConfigMap>,
     pub(crate) broker: BrokerConfig,
-    #[allow(dead_code, reason = "the first paths that can lose data come next")]
     pub(crate) klamm: KlammConfig,
     /// The HTTP port, where one is asked for.
     pub(crate) admin_listener: Option<AdminAddress>,

@@ -177,6 +177,14 @@ impl FetchSessions {
         })
     }
 
+    /// What the session `id` wants, where there is one.
+    pub(crate) fn keys(&self, id: i32) -> Vec<Key> {
+        let session = self.sessions.lock().get(&id).cloned();
+        session.map_or_else(Vec::new, |session| {
+            session.lock().places.keys().cloned().collect()
+        })
+    }
+
     fn open(&self, wanted: Vec<Wanted>, by_topic_id: bool) -> FetchContext {
         let mut sessions = self.sessions.lock();
         if !make_room(&mut sessions, self.slots) {

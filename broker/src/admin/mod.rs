@@ -7,9 +7,12 @@ mod address;
 mod body;
 mod clock;
 mod error;
+mod faults;
 mod health;
+mod metrics;
 mod server;
 mod state;
+mod wait;
 
 use std::sync::Arc;
 
@@ -47,6 +50,16 @@ const ROUTES: &[Route] = &[
     ("/v1/snapshot", || {
         get(state::list).post(state::snapshot).delete(state::delete)
     }),
+    ("/metrics", || get(metrics::metrics)),
+    ("/v1/wait", || get(wait::wait)),
+    ("/v1/faults", || {
+        get(faults::list)
+            .post(faults::add)
+            .delete(faults::remove_all)
+    }),
+    ("/v1/faults/{id}", || {
+        get(faults::one).delete(faults::remove_one)
+    }),
 ];
 
 fn router(admin: Admin) -> Router {
@@ -80,7 +93,7 @@ impl FromRequestParts<Admin> for TestMode {
             return Ok(TestMode);
         }
         Err(ApiError::forbidden(format!(
-            "{} {} can lose data: it is refused unless klamm.test.mode=true (environment: \
+            "{} {} can lose data or break clients: it is refused unless klamm.test.mode=true (environment: \
              KLAMM_TEST_MODE=true)",
             parts.method,
             parts.uri.path()

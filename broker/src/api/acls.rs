@@ -3,7 +3,7 @@
 //! A request with an element that no version knows is not read at all: the connection is closed,
 //! as upstream does.
 
-use protocol::{Encodable, HeaderVersion, StrBytes};
+use protocol::StrBytes;
 
 use super::respond::IntoReply;
 use super::{Refusal, Reply, RequestContext};
@@ -31,7 +31,7 @@ impl<R> Checked<R> {
     }
 }
 
-impl<R: Encodable + HeaderVersion> IntoReply for Checked<R> {
+impl<R: IntoReply> IntoReply for Checked<R> {
     fn into_reply(self, ctx: &RequestContext) -> Result<Reply, Refusal> {
         match self {
             Checked::Answer(answer) => answer.into_reply(ctx),

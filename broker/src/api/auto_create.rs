@@ -20,7 +20,9 @@ const TIMEOUT_MS: i32 = 5_000;
 /// The metadata with those of `names` in it that did not exist and could be created.
 pub(super) async fn missing(ctx: &RequestContext, names: &[TopicName]) -> Arc<MetadataImage> {
     let missing = names.iter().filter(|name| {
-        ctx.image.topics.by_name(name).is_none() && controller::topic_name::validate(name).is_ok()
+        ctx.image.topics.by_name(name).is_none()
+            && controller::topic_name::validate(name).is_ok()
+            && ctx.check_fault(name, None).is_ok()
     });
     let topics: Vec<CreatableTopic> = missing.filter_map(|name| definition(ctx, name)).collect();
     if topics.is_empty() {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use metadata::MetadataImage;
-use protocol::StrBytes;
+use protocol::{ErrorCode, StrBytes};
 
 use super::Api;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::coordinators::GroupCoordinator;
+use crate::faults::{Faults, PartitionFault};
 use crate::fetch_sessions::FetchSessions;
 use crate::logging::Logging;
-use crate::network::Peer;
+use crate::meters::Meters;
+use crate::network::{Peer, Resources};
 use crate::producer_ids::ProducerIds;
 use crate::replica::Manager;
 use crate::seed::Seed;
@@ -30,6 +32,9 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,
+    pub(crate) faults: Faults,
+    pub(crate) meters: Meters,
+    pub(crate) resources: Arc<Resources>,
     /// What is there after a start on an empty folder.
     pub(crate) seed: Seed,
     pub(crate) test_controls: TestControls,
@@ -62,6 +67,8 @@ pub(crate) struct RequestContext {
     pub(crate) client_id: Option<StrBytes>,
     /// The metadata that the whole request is answered from.
     pub(crate) image: Arc<MetadataImage>,
+    /// Errors that rules ask for, of single partitions.
+    pub(super) faults: Vec<PartitionFault>,
 }
 
 impl RequestContext {
@@ -81,7 +88,22 @@ impl RequestContext {
             correlation_id,
             client_id,
             image: node.controller.image(),
+            faults: Vec::new(),
         }
+    }
+
+    /// Fails where a rule asks for an error of this partition; without one, of the topic.
+    pub(super) fn check_fault(
+        &self,
+        topic: &str,
+        partition: impl Into<Option<i32>>,
+    ) -> Result<(), ErrorCode> {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let partition = partition.into();
+        let fault = self.faults.iter().find(|it| it.is_of(topic, partition));
+        fault.map_or(Ok(()), |fault| Err(fault.code))
     }
 
     /// This request, as the controller needs to know it.

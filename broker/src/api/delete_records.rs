@@ -60,6 +60,7 @@ async fn delete(
 ) -> Result<Offset, ErrorCode> {
     let topic = topics::find(&ctx.image, false, topic, uuid::Uuid::nil())?;
     let topic_partition = topic.partition(asked.partition_index)?;
+    ctx.check_fault(&topic_partition.topic, asked.partition_index)?;
     if topic.is_internal() {
         return Err(ErrorCode::InvalidTopicException);
     }

@@ -1,6 +1,7 @@
 //! Fetch: reads record batches, waiting for enough of them (KIP-74, KIP-227, KIP-516).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use protocol::messages::{FetchRequest, TopicName};
@@ -98,7 +99,11 @@ fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorC
 }
 
 /// Refuses a request as a whole: each partition too, where the client names topics.
-fn refuse_all(ctx: &RequestContext, request: &FetchRequest, code: ErrorCode) -> FetchReply {
+pub(super) fn refuse_all(
+    ctx: &RequestContext,
+    request: &FetchRequest,
+    code: ErrorCode,
+) -> FetchReply {
     let mut response = FetchResponse {
         error_code: code.code(),
         ..FetchResponse::default()
@@ -228,6 +233,7 @@ fn read_one(
     let topic_partition = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)
         .and_then(|topic| topic.partition(*partition))
         .map_err(Failed::Unknown)?;
+    ctx.check_fault(&topic_partition.topic, topic_partition.partition)?;
     let partition = ctx.node.replicas.partition(&topic_partition)?;
     if bounds.is_follower {
         // One node has no followers: whoever says to be one is not in the replica set.
@@ -264,6 +270,7 @@ fn answer(
     };
     let mut slices = Vec::with_capacity(readings.len());
     for Reading { wanted, outcome } in readings {
+        count(ctx, &outcome);
         let (data, slice) = partition_data(ctx, wanted, outcome, bounds.isolation);
         if context.must_send(&wanted.key, &data, slice.size_in_bytes()) {
             push(ctx, &mut response, &wanted.key, data);
@@ -277,6 +284,21 @@ fn answer(
         response.node_endpoints.clear();
     }
     FetchReply { response, slices }
+}
+
+fn count(ctx: &RequestContext, outcome: &Result<Found, Failed>) {
+    match outcome {
+        Ok(found) => {
+            let size = found.read.slice.size_in_bytes() as u64;
+            if size > 0 {
+                found.partition.meters().count_out(size);
+                ctx.node.meters.topics.count_out(size);
+            }
+        }
+        Err(_) => {
+            ctx.node.meters.failed_fetches.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 fn partition_data(

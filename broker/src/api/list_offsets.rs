@@ -125,10 +125,9 @@ async fn find(
     let position = Position::new(asked.timestamp, ctx.version);
     let position = position.ok_or(ErrorCode::UnsupportedVersion)?;
     let topic = topics::find(&ctx.image, false, topic, uuid::Uuid::nil())?;
-    let partition = ctx
-        .node
-        .replicas
-        .partition(&topic.partition(asked.partition_index)?)?;
+    let topic_partition = topic.partition(asked.partition_index)?;
+    ctx.check_fault(&topic_partition.topic, asked.partition_index)?;
+    let partition = ctx.node.replicas.partition(&topic_partition)?;
     let current = asked.current_leader_epoch;
     partition.check_epoch((current != NO_EPOCH).then_some(LeaderEpoch(current)))?;
     let limit = match isolation {

@@ -152,17 +152,17 @@ fn describe_topics(
                 .into_iter()
                 .map(|name| match image.topics.by_name(&name) {
                     Some(topic) => found(ctx, image, topic),
-                    None => missing(name),
+                    None => missing(ctx, name),
                 });
             by_name.collect()
         }
     }
 }
 
-fn missing(name: TopicName) -> MetadataResponseTopic {
-    let code = match controller::topic_name::validate(&name) {
-        Ok(()) => ErrorCode::UnknownTopicOrPartition,
-        Err(_) => ErrorCode::InvalidTopicException,
+fn missing(ctx: &RequestContext, name: TopicName) -> MetadataResponseTopic {
+    let code = match ctx.check_fault(&name, None) {
+        Ok(()) => why_missing(&name),
+        Err(fault) => fault,
     };
     MetadataResponseTopic::default()
         .with_error_code(code.code())
@@ -170,19 +170,33 @@ fn missing(name: TopicName) -> MetadataResponseTopic {
         .with_name(Some(name))
 }
 
+fn why_missing(name: &TopicName) -> ErrorCode {
+    match controller::topic_name::validate(name) {
+        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+        Err(_) => ErrorCode::InvalidTopicException,
+    }
+}
+
 fn found(ctx: &RequestContext, image: &MetadataImage, topic: &TopicImage) -> MetadataResponseTopic {
-    let partitions = topic.partitions.iter();
-    MetadataResponseTopic::default()
+    let answer = MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(
             topic.name.to_string(),
         ))))
         .with_topic_id(topic.id.0)
-        .with_is_internal(topics::is_internal(&topic.name))
-        .with_partitions(
-            partitions
-                .map(|(index, it)| partition(ctx, image, *index, it))
-                .collect(),
-        )
+        .with_is_internal(topics::is_internal(&topic.name));
+    if let Err(code) = ctx.check_fault(&topic.name, None) {
+        return answer.with_error_code(code.code());
+    }
+    let partitions = topic.partitions.iter().map(|(index, registration)| {
+        let partition = partition(ctx, image, *index, registration);
+        match ctx.check_fault(&topic.name, *index) {
+            Ok(()) => partition,
+            Err(code) => partition
+                .with_error_code(code.code())
+                .with_leader_id(BrokerId(-1)),
+        }
+    });
+    answer.with_partitions(partitions.collect())
 }
 
 fn partition(

@@ -7,6 +7,8 @@ mod acls;
 mod authorized;
 mod auto_create;
 mod context;
+mod error_codes;
+mod faults;
 mod groups;
 mod respond;
 mod table;
@@ -87,6 +89,8 @@ pub(crate) enum Refusal {
         version: i16,
         reason: String,
     },
+    #[error("a rule of /v1/faults cuts the connection")]
+    Cut,
     #[error("acks=0 produce failed with {0:?}")]
     ProduceFailed(protocol::ErrorCode),
 }

@@ -62,15 +62,20 @@ fn split(
             found
                 .as_ref()
                 .is_ok_and(|found| found.partition(partition.partition_index).is_ok())
+                && ctx
+                    .check_fault(&topic.name, partition.partition_index)
+                    .is_ok()
         });
     let code = found
         .err()
         .unwrap_or(ErrorCode::UnknownTopicOrPartition)
         .code();
     let refused = unknown.iter().map(|partition| {
+        let index = partition.partition_index;
+        let fault = ctx.check_fault(&topic.name, index).err();
         OffsetCommitResponsePartition::default()
-            .with_partition_index(partition.partition_index)
-            .with_error_code(code)
+            .with_partition_index(index)
+            .with_error_code(fault.map_or(code, |fault| fault.code()))
     });
     let refused = OffsetCommitResponseTopic::default()
         .with_name(topic.name.clone())

@@ -59,6 +59,7 @@ async fn ask(
     let GroupResponse::OffsetFetch(mut response) = groups::ask(ctx, request).await else {
         unreachable!("the coordinator answers in kind")
     };
+    add_faults(ctx, &mut response);
     if by_id {
         for topic in &mut response.topics {
             if topic.topic_id.is_nil() {
@@ -73,6 +74,23 @@ async fn ask(
         }
     }
     response
+}
+
+/// Puts errors that rules ask for in the place of offsets.
+fn add_faults(ctx: &RequestContext, response: &mut OffsetFetchResponseGroup) {
+    for topic in &mut response.topics {
+        for partition in &mut topic.partitions {
+            let index = partition.partition_index;
+            if let Err(code) = ctx.check_fault(&topic.name, index) {
+                *partition = OffsetFetchResponsePartitions::default()
+                    .with_partition_index(index)
+                    .with_committed_offset(-1)
+                    .with_committed_leader_epoch(-1)
+                    .with_metadata(Some(Default::default()))
+                    .with_error_code(code.code());
+            }
+        }
+    }
 }
 
 fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {

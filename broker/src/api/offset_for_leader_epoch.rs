@@ -40,10 +40,9 @@ fn end_offset(
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
     let topic = topics::find(&ctx.image, false, topic, uuid::Uuid::nil())?;
-    let partition = ctx
-        .node
-        .replicas
-        .partition(&topic.partition(asked.partition)?)?;
+    let topic_partition = topic.partition(asked.partition)?;
+    ctx.check_fault(&topic_partition.topic, asked.partition)?;
+    let partition = ctx.node.replicas.partition(&topic_partition)?;
     let current = asked.current_leader_epoch;
     partition.check_epoch((current != NO_EPOCH).then_some(LeaderEpoch(current)))?;
     match asked.leader_epoch {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use protocol::messages::produce_request::TopicProduceData;
@@ -102,15 +103,35 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
         return answer(ctx, acks, appends);
     }
     for append in &mut appends {
+        let size = append.records.len();
         append.appended = match append_partition(ctx, append, acks).await {
-            Ok((partition, info)) => accepted(append.index, partition, &info),
-            Err(refused) => refuse(append.index, refused),
+            Ok((partition, info)) => {
+                count(ctx, &partition, &info, size);
+                accepted(append.index, partition, &info)
+            }
+            Err(refused) => {
+                ctx.node.meters.failed_produces.fetch_add(1, Relaxed);
+                refuse(append.index, refused)
+            }
         };
     }
     if acks == ACKS_ALL {
         await_commits(&mut appends, request.timeout_ms).await;
     }
     answer(ctx, acks, appends)
+}
+
+/// Refuses every partition of a request.
+pub(super) fn refuse_all(
+    ctx: &RequestContext,
+    request: ProduceRequest,
+    code: ErrorCode,
+) -> ProduceReply {
+    let mut appends = distinct(request.topic_data);
+    for append in &mut appends {
+        append.appended = refuse(append.index, code.into());
+    }
+    answer(ctx, request.acks, appends)
 }
 
 /// One partition of the request.
@@ -171,6 +192,7 @@ async fn append_partition(
         return Err(ErrorCode::InvalidTopicException.into());
     }
     let topic_partition = topic.partition(append.index)?;
+    ctx.check_fault(&topic_partition.topic, append.index)?;
     records::check(ctx.version, &append.records)?;
     if records::is_transactional(&append.records) {
         // Transactions are not finalised (transaction.version 0): nobody has begun one here.
@@ -211,6 +233,16 @@ fn answer(ctx: &RequestContext, acks: i16, appends: Vec<Append>) -> ProduceReply
     }
     add_leaders(ctx, &mut response);
     ProduceReply::Answer(response)
+}
+
+fn count(ctx: &RequestContext, partition: &Partition, info: &AppendInfo, size: usize) {
+    if info.duplicate {
+        return;
+    }
+    let messages = info.last_offset.0 - info.base_offset.0 + 1;
+    let (messages, size) = (u64::try_from(messages).unwrap_or(0), size as u64);
+    partition.meters().count_in(messages, size);
+    ctx.node.meters.topics.count_in(messages, size);
 }
 
 fn accepted(index: i32, partition: Arc<Partition>, info: &AppendInfo) -> Appended {

@@ -5,6 +5,7 @@ use protocol::response::{self, ResponseBuf};
 use protocol::{Decodable, Encodable};
 use storage::LogSlice;
 
+use super::error_codes::ErrorCodes;
 use super::{Refusal, RequestContext};
 use crate::network::Chunk;
 
@@ -14,6 +15,8 @@ pub(crate) enum Reply {
     Answer(Vec<Chunk>),
     /// Nothing is sent (Produce with acks=0).
     Nothing,
+    /// Nothing is sent, and nothing ever after: a rule swallowed the answer.
+    Silence,
 }
 
 /// What handlers may return.
@@ -21,8 +24,9 @@ pub(super) trait IntoReply {
     fn into_reply(self, ctx: &RequestContext) -> Result<Reply, Refusal>;
 }
 
-impl<R: Encodable> IntoReply for R {
+impl<R: Encodable + ErrorCodes> IntoReply for R {
     fn into_reply(self, ctx: &RequestContext) -> Result<Reply, Refusal> {
+        count_errors(ctx, &self);
         let mut buffer = start(ctx);
         buffer
             .put(&self, ctx.version)
@@ -47,8 +51,15 @@ impl From<response::fetch::FetchResponse> for FetchReply {
     }
 }
 
+fn count_errors(ctx: &RequestContext, response: &impl ErrorCodes) {
+    for code in response.error_codes() {
+        ctx.node.meters.count_error(ctx.api.key, code);
+    }
+}
+
 impl IntoReply for FetchReply {
     fn into_reply(self, ctx: &RequestContext) -> Result<Reply, Refusal> {
+        count_errors(ctx, &self.response);
         let mut buffer = start(ctx);
         buffer
             .put_fetch(&self.response, ctx.version)

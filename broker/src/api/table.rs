@@ -1,7 +1,7 @@
 //! THE API TABLE: every API served, at which versions, by which handler.
 
 use std::future::Future;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use protocol::response::{self, ResponseBuf};
 use protocol::{ErrorCode, Request};
 
 use super::respond::{IntoReply, decode};
-use super::{Refusal, Reply, RequestContext};
+use super::{Refusal, Reply, RequestContext, faults};
 use crate::network::Chunk;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send>>;
@@ -49,9 +49,16 @@ macro_rules! apis {
             name: stringify!($name),
             advertised: $min..=$max,
             served: served!($min..=$max $(, $smin..=$smax)?),
-            handle: |ctx, body| Box::pin(async move {
+            handle: |mut ctx, body| Box::pin(async move {
                 let request = decode::<$request>(&ctx, body)?;
-                super::$module::handle(&ctx, request).await.into_reply(&ctx)
+                if ctx.node.faults.is_empty() {
+                    return super::$module::handle(&ctx, request).await.into_reply(&ctx);
+                }
+                let (request, after) = match faults::before(&mut ctx, request).await {
+                    ControlFlow::Continue(goes_on) => goes_on,
+                    ControlFlow::Break(reply) => return reply,
+                };
+                after.of(super::$module::handle(&ctx, request).await.into_reply(&ctx))
             }),
         }),*];
     };

@@ -24,6 +24,8 @@ const DEFAULT: usize = 256 * 1024 * 1024;
 /// The room there is.
 pub(super) struct Budget {
     pieces: Arc<Semaphore>,
+    /// How many there are in all.
+    all: usize,
     /// The right to go beyond.
     beyond: Arc<Semaphore>,
 }
@@ -41,10 +43,18 @@ impl Budget {
     pub(super) fn new(configured: i64, frame_bytes_max: usize) -> Self {
         let configured = usize::try_from(configured).ok().filter(|bytes| *bytes > 0);
         let bytes = configured.unwrap_or(DEFAULT).max(frame_bytes_max);
+        let all = (bytes / PIECE).min(Semaphore::MAX_PERMITS);
         Budget {
-            pieces: Arc::new(Semaphore::new((bytes / PIECE).min(Semaphore::MAX_PERMITS))),
+            pieces: Arc::new(Semaphore::new(all)),
+            all,
             beyond: Arc::new(Semaphore::new(1)),
         }
+    }
+
+    /// Bytes that are held, and how many may be.
+    pub(super) fn used(&self) -> (usize, usize) {
+        let free = self.pieces.available_permits().min(self.all);
+        ((self.all - free) * PIECE, self.all * PIECE)
     }
 }
 

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use super::budget::Budget;
 use super::frames::{FrameError, Frames};
-use super::writer;
+use super::writer::{self, Chunk};
 use crate::api::{self, Node, Refusal, Reply};
 
 /// Who is at the other end.
@@ -34,6 +35,7 @@ pub(crate) async fn serve(
 ) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
+    let _connected = node.meters.connection();
     let mut frames = Frames::new(
         node.config.request_max_bytes,
         node.config.max_idle,
@@ -55,6 +57,7 @@ pub(crate) async fn serve(
                 return;
             }
         };
+        let metered = node.meters.arrived(&frame);
         let reply = tokio::select! {
             // Most requests are answered at once: the socket is looked at only for those that wait.
             biased;
@@ -64,21 +67,40 @@ pub(crate) async fn serve(
         };
         match reply {
             Ok(Reply::Answer(chunks)) => {
+                let size = chunks.iter().map(Chunk::size).sum();
                 if writer::write_all(&socket, chunks).await.is_err() {
                     return;
                 }
+                node.meters.answered(metered, size);
             }
-            Ok(Reply::Nothing) => {}
+            Ok(Reply::Nothing) => node.meters.answered(metered, 0),
+            Ok(Reply::Silence) => {
+                node.meters.answered(metered, 0);
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = stay_silent(&mut socket, node.config.max_idle) => {}
+                }
+                return;
+            }
             Err(refusal @ Refusal::Unwritable { .. }) => {
+                node.meters.closed(metered);
                 error!(peer = %peer.address, %refusal, "closing the connection");
                 return;
             }
             Err(refusal) => {
+                node.meters.closed(metered);
                 debug!(peer = %peer.address, %refusal, "closing the connection");
                 return;
             }
         }
     }
+}
+
+/// Takes whatever comes and answers nothing, until the client gives up. Answers keep the order of
+/// their requests: after one that never comes there is none.
+async fn stay_silent(socket: &mut TcpStream, max_idle: Duration) {
+    let mut thrown_away = [0; 4096];
+    while let Ok(Ok(1..)) = tokio::time::timeout(max_idle, socket.read(&mut thrown_away)).await {}
 }
 
 /// How long a request goes on after its client has stopped sending. A client may have closed one

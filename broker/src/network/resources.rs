@@ -38,6 +38,11 @@ impl Resources {
         })
     }
 
+    /// Bytes that requests on their way in hold of the budget, and the budget.
+    pub(crate) fn request_bytes(&self) -> (usize, usize) {
+        self.request_bytes.used()
+    }
+
     pub(super) fn has_place(&self) -> bool {
         self.places.available_permits() > 0
     }

@@ -17,6 +17,15 @@ pub(crate) enum Chunk {
     File(FileRange),
 }
 
+impl Chunk {
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Chunk::Bytes(bytes) => bytes.len(),
+            Chunk::File(range) => range.len,
+        }
+    }
+}
+
 /// Pieces given to the kernel in one call.
 const GATHER: usize = 64;
 

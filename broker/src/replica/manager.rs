@@ -77,6 +77,13 @@ impl Manager {
         }
     }
 
+    /// How many replicas cannot be served.
+    pub(crate) fn offline(&self) -> usize {
+        let all = self.partitions.iter();
+        all.filter(|entry| matches!(entry.value(), Hosted::Offline(_)))
+            .count()
+    }
+
     /// All partitions served now.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         let online = self

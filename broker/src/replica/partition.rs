@@ -12,6 +12,8 @@ use protocol::{ErrorCode, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartitio
 use replication::{Leader, Reached, Ticket, Waiter, Watermark};
 use storage::{AbortedTransaction, AppendError, AppendInfo, AppendOrigin, Log, LogSlice};
 
+use crate::meters::TopicMeters;
+
 use super::waiting::{ReadyList, deadline};
 
 /// How far a reader may see.
@@ -29,6 +31,7 @@ pub(crate) struct Partition {
     topic_id: TopicId,
     log: Arc<Log>,
     marks: Mutex<Marks>,
+    meters: TopicMeters,
 }
 
 struct Marks {
@@ -78,6 +81,7 @@ impl Partition {
                 leader,
                 high_watermark,
             }),
+            meters: TopicMeters::default(),
         }
     }
 
@@ -113,6 +117,11 @@ impl Partition {
 
     pub(crate) fn topic_id(&self) -> TopicId {
         self.topic_id
+    }
+
+    /// What clients brought and took here.
+    pub(crate) fn meters(&self) -> &TopicMeters {
+        &self.meters
     }
 
     pub(crate) fn log(&self) -> &Arc<Log> {

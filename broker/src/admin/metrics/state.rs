@@ -1,0 +1,244 @@
+//! What is read off the node: logs, partitions, groups, connections, memory.
+//!
+//! Invariant: nothing here changes anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use coordinator::RequestMeta;
+use coordinator::group::{GroupRequest, GroupResponse};
+use prometheus::Error;
+
+use super::Page;
+use crate::api::Node;
+
+/// The counts of a topic.
+#[derive(Default)]
+pub(super) struct TopicCounts {
+    pub(super) messages_in: u64,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+}
+
+/// Upstream's states of classic groups, with the end of the metric's name.
+const GROUP_STATES: [(&str, &str); 5] = [
+    ("Empty", "empty"),
+    ("PreparingRebalance", "preparingrebalance"),
+    ("CompletingRebalance", "completingrebalance"),
+    ("Stable", "stable"),
+    ("Dead", "dead"),
+];
+
+/// The counts of the partitions that are here now, by topic.
+pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
+    let mut topics: BTreeMap<String, TopicCounts> = BTreeMap::new();
+    for partition in node.replicas.all() {
+        let topic = partition.topic_partition().topic.to_string();
+        let (counts, meters) = (topics.entry(topic).or_default(), partition.meters());
+        counts.messages_in += meters.messages_in.load(Ordering::Relaxed);
+        counts.bytes_in += meters.bytes_in.load(Ordering::Relaxed);
+        counts.bytes_out += meters.bytes_out.load(Ordering::Relaxed);
+    }
+    topics
+}
+
+/// How many groups are in each state.
+pub(super) async fn groups(node: &Node) -> Vec<(&'static str, i64)> {
+    let meta = RequestMeta {
+        api_version: 5,
+        client_id: Arc::from("klamm"),
+        client_host: Arc::from(""),
+    };
+    let request = GroupRequest::ListGroups {
+        states: Vec::new(),
+        types: Vec::new(),
+    };
+    let mut counts: Vec<(&str, i64)> = GROUP_STATES.iter().map(|(_, name)| (*name, 0)).collect();
+    for answer in node.groups.ask_all(&meta, &request).await {
+        let Ok(GroupResponse::ListGroups(listed)) = answer else {
+            continue;
+        };
+        for group in listed {
+            let place = GROUP_STATES
+                .iter()
+                .position(|(state, _)| *state == group.group_state.as_str());
+            if let Some((_, count)) = place.and_then(|place| counts.get_mut(place)) {
+                *count += 1;
+            }
+        }
+    }
+    counts
+}
+
+pub(super) fn add(page: &Page, node: &Node, groups: &[(&str, i64)]) -> Result<(), Error> {
+    add_logs(page, node)?;
+    add_partitions(page, node)?;
+    add_network(page, node)?;
+    let name = "kafka_coordinator_group_groupmetadatamanager_numgroups";
+    page.gauge(name, "Groups", groups.iter().map(|(_, count)| count).sum())?;
+    for (state, count) in groups {
+        page.gauge(&format!("{name}{state}"), "Groups in this state", *count)?;
+    }
+    Ok(())
+}
+
+fn add_logs(page: &Page, node: &Node) -> Result<(), Error> {
+    let partitions = node.replicas.all();
+    type Of = fn(&crate::replica::Partition) -> i64;
+    let families: [(&str, &str, Of); 4] = [
+        ("size", "Bytes of a log", |it| {
+            i64::try_from(it.log().size_in_bytes()).unwrap_or(i64::MAX)
+        }),
+        ("logstartoffset", "First offset of a log", |it| {
+            it.log().log_start_offset().0
+        }),
+        ("logendoffset", "Offset of a log's next record", |it| {
+            it.log().log_end_offset().0
+        }),
+        ("highwatermark", "Offset up to which consumers read", |it| {
+            it.high_watermark().0
+        }),
+    ];
+    for (name, help, of) in families {
+        let values = partitions.iter().map(|partition| {
+            let at = partition.topic_partition();
+            (
+                vec![at.topic.to_string(), at.partition.to_string()],
+                of(partition),
+            )
+        });
+        let name = if name == "highwatermark" {
+            "kafka_cluster_partition_highwatermark".to_owned()
+        } else {
+            format!("kafka_log_log_{name}")
+        };
+        page.gauges(&name, help, &["topic", "partition"], values)?;
+    }
+    Ok(())
+}
+
+fn add_partitions(page: &Page, node: &Node) -> Result<(), Error> {
+    let image = node.controller.image();
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let all: Vec<_> = image
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter())
+        .collect();
+    let here = count(node.replicas.all().len());
+    let leaderless = all
+        .iter()
+        .filter(|(_, partition)| partition.leader.is_none())
+        .count();
+    let under = all
+        .iter()
+        .filter(|(_, partition)| partition.isr.len() < partition.replicas.len())
+        .count();
+    let active = image
+        .cluster
+        .brokers()
+        .filter(|broker| broker.is_active())
+        .count();
+    let fenced = image
+        .cluster
+        .brokers()
+        .filter(|broker| broker.fenced)
+        .count();
+    for (name, help, value) in [
+        (
+            "server_replicamanager_partitioncount",
+            "Partitions of this node",
+            here,
+        ),
+        (
+            "server_replicamanager_leadercount",
+            "Partitions that this node leads",
+            here,
+        ),
+        (
+            "server_replicamanager_underreplicatedpartitions",
+            "Partitions with fewer replicas in sync than they have",
+            count(under),
+        ),
+        (
+            "server_replicamanager_offlinereplicacount",
+            "Replicas of this node whose log cannot be used",
+            count(node.replicas.offline()),
+        ),
+        (
+            "controller_kafkacontroller_activecontrollercount",
+            "1: this node is the controller",
+            1,
+        ),
+        (
+            "controller_kafkacontroller_activebrokercount",
+            "Brokers that serve",
+            count(active),
+        ),
+        (
+            "controller_kafkacontroller_fencedbrokercount",
+            "Brokers that are fenced",
+            count(fenced),
+        ),
+        (
+            "controller_kafkacontroller_globaltopiccount",
+            "Topics",
+            count(image.topics.len()),
+        ),
+        (
+            "controller_kafkacontroller_globalpartitioncount",
+            "Partitions",
+            count(all.len()),
+        ),
+        (
+            "controller_kafkacontroller_offlinepartitionscount",
+            "Partitions without a leader",
+            count(leaderless),
+        ),
+        // Upstream's number for a broker that runs.
+        (
+            "server_kafkaserver_brokerstate",
+            "3: running",
+            if node.is_ready() { 3 } else { 1 },
+        ),
+    ] {
+        page.gauge(&format!("kafka_{name}"), help, value)?;
+    }
+    Ok(())
+}
+
+fn add_network(page: &Page, node: &Node) -> Result<(), Error> {
+    let meters = &node.meters;
+    page.gauge(
+        "kafka_server_socketservermetrics_connection_count",
+        "Open connections of clients",
+        meters.connections.load(Ordering::Relaxed),
+    )?;
+    page.counter(
+        "kafka_server_socketservermetrics_connection_creation_total",
+        "Connections that were accepted",
+        meters.connections_created.load(Ordering::Relaxed),
+    )?;
+    let (used, all) = node.resources.request_bytes();
+    page.gauge(
+        "klamm_request_memory_used_bytes",
+        "Memory that large requests on their way in hold",
+        i64::try_from(used).unwrap_or(i64::MAX),
+    )?;
+    page.gauge(
+        "klamm_request_memory_max_bytes",
+        "Memory that requests on their way in may hold (queued.max.request.bytes)",
+        i64::try_from(all).unwrap_or(i64::MAX),
+    )?;
+    let share = if all == 0 {
+        0.0
+    } else {
+        used as f64 / all as f64
+    };
+    page.ratio(
+        "klamm_request_memory_used_ratio",
+        "Share of the memory for requests that is held",
+        share,
+    )
+}

@@ -1,0 +1,140 @@
+//! The error codes in an answer, to be counted.
+//!
+//! Invariant: each place that upstream counts (`errorCounts`) is looked at; 0 is no error.
+
+use protocol::messages::*;
+use protocol::response::fetch::FetchResponse;
+
+/// An answer whose errors are counted.
+pub(super) trait ErrorCodes {
+    /// The codes in it, 0 among them.
+    fn error_codes(&self) -> impl Iterator<Item = i16>;
+}
+
+macro_rules! error_codes {
+    ($($response:ty: |$it:ident| $codes:expr;)*) => {$(
+        impl ErrorCodes for $response {
+            fn error_codes(&self) -> impl Iterator<Item = i16> {
+                let $it = self;
+                $codes
+            }
+        }
+    )*};
+}
+
+/// One code for all.
+macro_rules! top_level {
+    ($($response:ty;)*) => {
+        error_codes! { $($response: |it| std::iter::once(it.error_code);)* }
+    };
+}
+
+top_level! {
+    ApiVersionsResponse;
+    DescribeAclsResponse;
+    DescribeClusterResponse;
+    HeartbeatResponse;
+    InitProducerIdResponse;
+    JoinGroupResponse;
+    ListConfigResourcesResponse;
+    ListGroupsResponse;
+    ListPartitionReassignmentsResponse;
+    SaslHandshakeResponse;
+    SyncGroupResponse;
+}
+
+/// A code of the whole, and one of each part.
+macro_rules! with_parts {
+    ($($response:ty: $parts:ident;)*) => {
+        error_codes! {$(
+            $response: |it| std::iter::once(it.error_code)
+                .chain(it.$parts.iter().map(|part| part.error_code));
+        )*}
+    };
+}
+
+with_parts! {
+    DescribeLogDirsResponse: results;
+    LeaveGroupResponse: members;
+    UpdateFeaturesResponse: results;
+}
+
+/// A code of each part.
+macro_rules! parts {
+    ($($response:ty: $parts:ident;)*) => {
+        error_codes! {$(
+            $response: |it| it.$parts.iter().map(|part| part.error_code);
+        )*}
+    };
+}
+
+parts! {
+    AlterConfigsResponse: responses;
+    CreateAclsResponse: results;
+    CreatePartitionsResponse: results;
+    CreateTopicsResponse: topics;
+    DeleteAclsResponse: filter_results;
+    DeleteGroupsResponse: results;
+    DeleteTopicsResponse: responses;
+    DescribeConfigsResponse: results;
+    DescribeGroupsResponse: groups;
+    IncrementalAlterConfigsResponse: responses;
+}
+
+/// A code of each partition of each topic.
+macro_rules! partitions {
+    ($($response:ty: $topics:ident $partitions:ident;)*) => {
+        error_codes! {$(
+            $response: |it| it.$topics.iter()
+                .flat_map(|topic| topic.$partitions.iter().map(|part| part.error_code));
+        )*}
+    };
+}
+
+partitions! {
+    DeleteRecordsResponse: topics partitions;
+    DescribeProducersResponse: topics partitions;
+    ListOffsetsResponse: topics partitions;
+    OffsetCommitResponse: topics partitions;
+    OffsetForLeaderEpochResponse: topics partitions;
+    ProduceResponse: responses partition_responses;
+}
+
+/// A code of the whole, and one of each partition of each topic.
+macro_rules! with_partitions {
+    ($($response:ty: $topics:ident $partitions:ident;)*) => {
+        error_codes! {$(
+            $response: |it| std::iter::once(it.error_code).chain(it.$topics.iter()
+                .flat_map(|topic| topic.$partitions.iter().map(|part| part.error_code)));
+        )*}
+    };
+}
+
+with_partitions! {
+    DescribeQuorumResponse: topics partitions;
+    ElectLeadersResponse: replica_election_results partition_result;
+    FetchResponse: responses partitions;
+    OffsetDeleteResponse: topics partitions;
+}
+
+error_codes! {
+    FindCoordinatorResponse: |it| std::iter::once(it.error_code)
+        .chain(it.coordinators.iter().map(|one| one.error_code));
+    // Of a topic and of its partitions; the code of the whole repeats them.
+    MetadataResponse: |it| it.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter().map(|part| part.error_code);
+        std::iter::once(topic.error_code).chain(partitions)
+    });
+    DescribeTopicPartitionsResponse: |it| it.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter().map(|part| part.error_code);
+        std::iter::once(topic.error_code).chain(partitions)
+    });
+    OffsetFetchResponse: |it| {
+        let old = it.topics.iter().flat_map(|topic| topic.partitions.iter().map(|it| it.error_code));
+        let groups = it.groups.iter().flat_map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+            std::iter::once(group.error_code).chain(partitions.map(|it| it.error_code))
+        });
+        std::iter::once(it.error_code).chain(old).chain(groups)
+    };
+}
