@@ -228,6 +228,9 @@ fn server_of(words: &[String]) -> Option<Start> {
     if name == "kafka-server-start" {
         return parse(rest);
     }
+    if super::find(name).is_some() {
+        return None;
+    }
     match rest.split_first()? {
         (word, rest) if word == "kafka-server-start" || word == "kafka-server-start.sh" => {
             parse(rest)
