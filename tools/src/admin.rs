@@ -4,6 +4,9 @@
 
 pub mod cluster;
 pub mod configs;
+pub mod groups;
+pub mod quotas;
+pub mod scram;
 pub mod topics;
 
 use protocol::StrBytes;

@@ -80,10 +80,17 @@ impl Client {
     ) -> Result<Self, Failure> {
         let settings = Settings::from_properties(properties)?;
         let bootstrap = address::parse_list(bootstrap, setting)?;
+        let bootstrap = address::resolvable(bootstrap, setting)?;
         Ok(Client {
             settings: Arc::new(settings),
             state: Arc::new(State::new(bootstrap, controllers)),
         })
+    }
+
+    /// Whether controllers are asked, not brokers.
+    #[must_use]
+    pub fn asks_controllers(&self) -> bool {
+        self.state.controllers
     }
 
     #[must_use]

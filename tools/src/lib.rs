@@ -6,7 +6,10 @@
 pub mod admin;
 pub mod argparse;
 mod bootstrap;
+mod broker_api_versions;
 pub mod client;
+mod cluster;
+mod configs;
 mod console;
 mod delete_records;
 pub mod exceptions;
@@ -24,6 +27,9 @@ type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-cluster", cluster::run),
+    ("kafka-configs", configs::run),
     ("kafka-console-consumer", console::consumer::run),
     ("kafka-console-producer", console::producer::run),
     ("kafka-delete-records", delete_records::run),

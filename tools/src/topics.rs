@@ -120,8 +120,17 @@ fn configs_to_add(words: &[String]) -> Result<BTreeMap<String, String>, Failure>
         };
         configs.insert((*name).to_owned(), (*value).to_owned());
     }
-    validate_topic(&configs, &metadata::config::Layers::default())
-        .map_err(|invalid| Failure::of(invalid.code, Some(&invalid.message)))?;
+    validate_topic(&configs, &metadata::config::Layers::default()).map_err(|invalid| {
+        // A value that is none has another exception than a name that is none.
+        if invalid.message.starts_with("Invalid value") {
+            Failure::new(
+                "org.apache.kafka.common.config.ConfigException",
+                invalid.message,
+            )
+        } else {
+            Failure::of(invalid.code, Some(&invalid.message))
+        }
+    })?;
     Ok(configs)
 }
 

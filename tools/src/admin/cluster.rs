@@ -32,6 +32,18 @@ pub enum Nodes {
     Controllers,
 }
 
+impl Nodes {
+    /// The nodes that a client talks to.
+    #[must_use]
+    pub fn of(client: &Client) -> Self {
+        if client.asks_controllers() {
+            Nodes::Controllers
+        } else {
+            Nodes::Brokers
+        }
+    }
+}
+
 /// The first versions of DescribeCluster that know controllers, and fenced brokers.
 const CONTROLLERS: i16 = 1;
 const FENCED: i16 = 2;

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what upstream's clients take for an address is one, and nothing else.
 
+use std::net::ToSocketAddrs;
+
 use crate::failure::Failure;
 
 const CONFIG_EXCEPTION: &str = "org.apache.kafka.common.config.ConfigException";
@@ -35,12 +37,37 @@ pub(super) fn parse_list(text: &str, setting: &str) -> Result<Vec<Address>, Fail
         })?);
     }
     if addresses.is_empty() {
-        return Err(Failure::new(
-            CONFIG_EXCEPTION,
-            format!("No resolvable bootstrap urls given in {setting}"),
-        ));
+        return Err(none_resolvable(setting));
     }
     Ok(addresses)
+}
+
+/// Those of the list whose names are known; the others are told, and one must be left.
+pub(super) fn resolvable(list: Vec<Address>, setting: &str) -> Result<Vec<Address>, Failure> {
+    let is_known = |address: &Address| {
+        let known = (address.host.as_str(), address.port).to_socket_addrs();
+        let known = known.is_ok_and(|mut known| known.next().is_some());
+        if !known {
+            eprintln!(
+                "WARN Couldn't resolve server {address} from {setting} as DNS resolution failed \
+                 for {} (org.apache.kafka.clients.ClientUtils)",
+                address.host
+            );
+        }
+        known
+    };
+    let known: Vec<Address> = list.into_iter().filter(is_known).collect();
+    if known.is_empty() {
+        return Err(none_resolvable(setting));
+    }
+    Ok(known)
+}
+
+fn none_resolvable(setting: &str) -> Failure {
+    Failure::new(
+        CONFIG_EXCEPTION,
+        format!("No resolvable bootstrap urls given in {setting}"),
+    )
 }
 
 /// `host:port`, `[v6]:port`, either behind `PROTOCOL://`.

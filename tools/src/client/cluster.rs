@@ -60,7 +60,7 @@ impl CoordinatorKind {
 pub(super) struct State {
     bootstrap: Vec<Address>,
     /// Whether controllers are asked, not brokers.
-    controllers: bool,
+    pub(super) controllers: bool,
     known: Mutex<Known>,
 }
 

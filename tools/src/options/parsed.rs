@@ -11,6 +11,7 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub struct Parsed {
     values: Values,
+    /// With every repetition, in the order of the words.
     given: Vec<&'static str>,
     known: Vec<&'static str>,
     /// The words that are neither options nor values of some.
@@ -28,12 +29,16 @@ impl Parsed {
     }
 
     pub(super) fn add(&mut self, name: &'static str, value: Option<&str>) {
-        if !self.given.contains(&name) {
-            self.given.push(name);
-        }
+        self.given.push(name);
         if let Some(value) = value {
             self.values.entry(name).or_default().push(value.to_owned());
         }
+    }
+
+    /// The options in the order in which they came, each as often as it did.
+    #[must_use]
+    pub fn given(&self) -> &[&'static str] {
+        &self.given
     }
 
     /// Whether the option is there.

@@ -9,10 +9,7 @@ use crate::failure::Failure;
 /// Reads an assignment.
 pub(super) fn parse(text: &str) -> Result<Vec<Vec<i32>>, Failure> {
     let mut partitions: Vec<Vec<i32>> = Vec::new();
-    for (at, part) in without_empty_end(text.split(',').collect())
-        .into_iter()
-        .enumerate()
-    {
+    for (at, part) in split(text, ',').into_iter().enumerate() {
         let brokers = brokers(part)?;
         let mut seen = BTreeSet::new();
         let twice: BTreeSet<i32> = brokers
@@ -45,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Vec<i32>>, Failure> {
 }
 
 fn brokers(part: &str) -> Result<Vec<i32>, Failure> {
-    let ids = without_empty_end(part.split(':').collect()).into_iter();
+    let ids = split(part, ':').into_iter();
     ids.map(|id| {
         let id = id.trim();
         id.parse().map_err(|_| {
@@ -58,10 +55,13 @@ fn brokers(part: &str) -> Result<Vec<i32>, Failure> {
     .collect()
 }
 
-/// As Java splits: what is empty at the end counts for nothing, unless there is nothing else.
-fn without_empty_end(mut parts: Vec<&str>) -> Vec<&str> {
-    while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
-        parts.pop();
+/// As Java splits: what is empty at the end counts for nothing.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let mut parts: Vec<&str> = text.split(separator).collect();
+    if parts.len() > 1 {
+        while parts.last().is_some_and(|part| part.is_empty()) {
+            parts.pop();
+        }
     }
     parts
 }
@@ -78,6 +78,7 @@ mod tests {
     fn partitions_are_parted_by_commas_and_brokers_by_colons() {
         assert_eq!(parse("1:2, 2:3,").unwrap(), [[1, 2], [2, 3]]);
         assert_eq!(parse("7").unwrap(), [[7]]);
+        assert_eq!(parse(",").unwrap(), [[0; 0]; 0]);
     }
 
     #[test]

@@ -96,23 +96,38 @@ async fn by_id(parsed: &Parsed, client: &Client, id: TopicId) -> Result<Vec<Topi
     )))
 }
 
-/// A topic's id out of its text; what is none is refused as Java's base64 decoder refuses it.
+/// A topic's id out of its text; what is none is refused as Java's decoder refuses it.
 fn topic_id(text: &str) -> Result<TopicId, Failure> {
-    text.parse().map_err(|_| {
-        let message = if text.len() > 24 {
-            format!(
-                "Input string with prefix `{}` is too long to be decoded as a base64 UUID",
-                text.chars().take(24).collect::<String>()
-            )
-        } else {
-            let bytes = text.trim_end_matches('=').len() * 3 / 4;
-            format!(
-                "Input string `{text}` decoded as {bytes} bytes, which is not equal to the \
-                 expected 16 bytes of a base64-encoded UUID"
-            )
-        };
-        Failure::illegal_argument(message)
-    })
+    text.parse()
+        .map_err(|_| Failure::illegal_argument(not_an_id(text)))
+}
+
+/// The longest text that Java takes for base64 of an id.
+const ID_CHARACTERS_MAX: usize = 24;
+
+fn not_an_id(text: &str) -> String {
+    if text.len() > ID_CHARACTERS_MAX {
+        let prefix: String = text.chars().take(ID_CHARACTERS_MAX).collect();
+        return format!(
+            "Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID"
+        );
+    }
+    if text.len() == 1 {
+        return "Input byte[] should at least have 2 bytes for base64 bytes".to_owned();
+    }
+    let digits = text.trim_end_matches('=');
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    if let Some(byte) = digits.bytes().find(|byte| !is_digit(byte)) {
+        return format!("Illegal base64 character {byte:x}");
+    }
+    if digits.len() % 4 == 1 {
+        return "Last unit does not have enough valid bits".to_owned();
+    }
+    format!(
+        "Input string `{text}` decoded as {} bytes, which is not equal to the expected 16 bytes of \
+         a base64-encoded UUID",
+        digits.len() * 3 / 4
+    )
 }
 
 impl Known<'_> {
@@ -342,6 +357,11 @@ mod tests {
             refused("abc"),
             "Input string `abc` decoded as 2 bytes, which is not equal to the expected 16 bytes of \
              a base64-encoded UUID"
+        );
+        assert_eq!(refused("a+b"), "Illegal base64 character 2b");
+        assert_eq!(
+            refused("abcde"),
+            "Last unit does not have enough valid bits"
         );
     }
 }
