@@ -281,8 +281,11 @@ async fn alter_quotas(
 /// Reads `iterations=8192,password=secret`; the iterations may be left out.
 fn credential(mechanism: Mechanism, text: &str) -> Result<Credential, Failure> {
     let name = mechanism.name();
-    let invalid =
-        || Failure::illegal_argument(format!("Invalid credential property {name}={text}"));
+    let invalid = || {
+        // Upstream shows the constant's name here.
+        let constant = name.replace('-', "_");
+        Failure::illegal_argument(format!("Invalid credential property {constant}={text}"))
+    };
     let (iterations, rest) = match text.strip_prefix("iterations=") {
         Some(rest) => {
             let (number, rest) = rest.split_once(',').ok_or_else(invalid)?;
@@ -354,7 +357,7 @@ mod tests {
         );
         assert_eq!(
             read("x").unwrap_err().to_string(),
-            "Invalid credential property SCRAM-SHA-256=x"
+            "Invalid credential property SCRAM_SHA_256=x"
         );
     }
 }
