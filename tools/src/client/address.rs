@@ -5,6 +5,7 @@
 use std::net::ToSocketAddrs;
 
 use crate::failure::Failure;
+use crate::print;
 
 const CONFIG_EXCEPTION: &str = "org.apache.kafka.common.config.ConfigException";
 
@@ -48,10 +49,13 @@ pub(super) fn resolvable(list: Vec<Address>, setting: &str) -> Result<Vec<Addres
         let known = (address.host.as_str(), address.port).to_socket_addrs();
         let known = known.is_ok_and(|mut known| known.next().is_some());
         if !known {
-            eprintln!(
-                "WARN Couldn't resolve server {address} from {setting} as DNS resolution failed \
-                 for {} (org.apache.kafka.clients.ClientUtils)",
-                address.host
+            print::log(
+                "WARN",
+                &format!(
+                    "Couldn't resolve server {address} from {setting} as DNS resolution failed for {}",
+                    address.host
+                ),
+                "org.apache.kafka.clients.ClientUtils",
             );
         }
         known

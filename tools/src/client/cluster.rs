@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{Address, Client, Connection, Target};
 use crate::failure::Failure;
+use crate::print;
 
 /// The first version of FindCoordinator that takes many keys.
 const FIND_COORDINATORS: i16 = 4;
@@ -183,11 +184,12 @@ impl Client {
             }
             Err(error) => {
                 if self.state.lock().warned.insert(address.clone()) {
-                    eprintln!(
-                        "WARN [clientId={}] Connection to node {id} ({address}) could not be \
-                         established. Node may not be available. ({error})",
+                    let text = format!(
+                        "[clientId={}] Connection to node {id} ({address}) could not be \
+                         established. Node may not be available. {error}",
                         self.settings.client_id
                     );
+                    print::log("WARN", &text, "org.apache.kafka.clients.NetworkClient");
                 }
                 Err(Failure::disconnected())
             }
