@@ -18,8 +18,8 @@ from upstream import DEADLINE_MS, Upstream
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
-# The events of a log, whose lines begin with a time, and the stack traces of Java.
-EVENT = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\] ")
+# The events of a log, and the stack traces of Java.
+EVENT = re.compile(r"^(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\] )?(WARN|ERROR|INFO) ")
 TRACE = re.compile(r"^\s+at |^Caused by: |^\s+\.\.\. \d+ more|^\s+Suppressed: ")
 # An exception that ends a tool of upstream's: its name says nothing of what was wrong.
 THROWN = re.compile(r'^Exception in thread "main" [\w.$]+: (requirement failed: )?')
@@ -34,11 +34,11 @@ def said(error):
     kept = []
     skips = False
     for line in error.splitlines():
-        if HELP.match(line) or EVENT.match(line):
+        if HELP.match(line):
             skips = True
-        if COMPLAINT.match(line) or TRACE.match(line):
+        if COMPLAINT.match(line):
             skips = False
-        if not skips and not TRACE.match(line):
+        if not skips and not TRACE.match(line) and not EVENT.match(line):
             # Upstream fits what it says to the width of a terminal.
             kept.append(" ".join(THROWN.sub("", line).split()))
     text = "\n".join(kept).strip()
@@ -129,8 +129,9 @@ class Comparison:
     def join(self, side, words, stdin):
         options = dict(word.split("=", 1) for word in words)
         topics, commits = options.pop("topics"), options.pop("commits", "no") == "yes"
+        waits = options.pop("waits", "yes") == "yes"
         options["bootstrap.servers"] = side.server
-        if not self.upstream.join(topics, commits, options):
+        if not self.upstream.join(topics, commits, options, waits) and waits:
             raise Difference("the member got no partition")
 
     def leave(self, side, words, stdin):
@@ -145,6 +146,8 @@ class Comparison:
         else:
             code, out, err = side.run_tool(words[0], words[1:], self.stdin(side, step))
         texts = []
+        # Some of upstream's tools print what went wrong there too.
+        out = "".join(line for line in out.splitlines(keepends=True) if not TRACE.match(line))
         for text in (out, said(err)):
             text = side.unfill(text, self.case_id)
             for pattern, replacement in self.case.masks:

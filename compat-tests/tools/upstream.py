@@ -41,9 +41,13 @@ class Upstream:
         )
         return answer["code"], answer["out"], answer["err"]
 
-    def join(self, topics, commits, properties):
+    def join(self, topics, commits, properties, waits):
         answer = self.ask(
-            do="join", topics=topics, commits=commits, properties=properties, timeout_ms=DEADLINE_MS
+            do="join",
+            topics=topics,
+            commits=commits,
+            properties=properties,
+            timeout_ms=DEADLINE_MS if waits else 0,
         )
         return answer["joined"]
 

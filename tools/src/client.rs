@@ -113,10 +113,26 @@ impl Client {
     where
         R: Request,
     {
+        self.call_up_to(i16::MAX, name, to, build, read).await
+    }
+
+    /// As `call`, in no version above `newest`: upstream's admin client stays below those that name
+    /// topics by their ids.
+    pub async fn call_up_to<R, T>(
+        &self,
+        newest: i16,
+        name: &str,
+        to: Target<'_>,
+        build: impl Fn(i16) -> Result<R, Failure>,
+        read: impl Fn(R::Response) -> Result<T, Failure>,
+    ) -> Result<T, Failure>
+    where
+        R: Request,
+    {
         let deadline = Instant::now() + self.settings.api_timeout;
         let mut attempts = 0;
         loop {
-            let attempt = self.attempt(to, deadline, &build).await;
+            let attempt = self.attempt(newest, to, deadline, &build).await;
             let failed = match attempt {
                 Ok(answer) => match read(answer) {
                     Ok(result) => return Ok(result),
@@ -153,12 +169,14 @@ impl Client {
 
     async fn attempt<R: Request>(
         &self,
+        newest: i16,
         to: Target<'_>,
         deadline: Instant,
         build: &impl Fn(i16) -> Result<R, Failure>,
     ) -> Result<R::Response, Attempt> {
         let connection = self.find(to, deadline).await.map_err(Attempt::NoNode)?;
         let version = connection.version::<R>().map_err(Attempt::Asked)?;
+        let version = version.min(newest);
         let request = build(version).map_err(Attempt::Asked)?;
         self.within(deadline, connection.ask(&request, version))
             .await

@@ -21,7 +21,7 @@ use crate::stop::{Stop, finish};
 use filter::Filter;
 
 const ABOUT: &str = "An interactive shell for getting topic-partition offsets.";
-const NO_OFFSET: i64 = -1;
+pub(crate) const NO_OFFSET: i64 = -1;
 
 /// What stands for a point in a log, where it is no time: its names and the first version of
 /// ListOffsets that knows it.
@@ -204,7 +204,11 @@ async fn print_offsets(client: &Client, partitions: Vec<TopicPartition>, time: i
     }
 }
 
-async fn offset(client: &Client, partition: &TopicPartition, time: i64) -> Result<i64, Failure> {
+pub(crate) async fn offset(
+    client: &Client,
+    partition: &TopicPartition,
+    time: i64,
+) -> Result<i64, Failure> {
     let needed = POINTS.iter().find(|(point, ..)| *point == time);
     let needed = needed.map_or(1, |(_, _, version)| *version);
     let build = |version| {

@@ -11,10 +11,12 @@ pub mod client;
 mod cluster;
 mod configs;
 mod console;
+mod consumer_groups;
 mod delete_records;
 pub mod exceptions;
 pub mod failure;
 mod get_offsets;
+mod java_map;
 pub mod options;
 pub mod print;
 pub mod stop;
@@ -32,6 +34,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console::consumer::run),
     ("kafka-console-producer", console::producer::run),
+    ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-topics", topics::run),

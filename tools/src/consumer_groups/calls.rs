@@ -1,0 +1,336 @@
+//! What `kafka-consumer-groups` asks of brokers, one function a call of upstream's admin client.
+//!
+//! Invariant: each goes to whom upstream's client asks, and fails as it fails.
+
+use std::collections::BTreeMap;
+
+use bytes::{Buf, Bytes};
+use protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::{
+    ConsumerProtocolAssignment, DeleteGroupsRequest, DeleteGroupsResponse, GroupId,
+    ListGroupsRequest, ListGroupsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
+    OffsetFetchResponse, TopicName, metadata_request,
+};
+use protocol::{Decodable, StrBytes, TopicPartition};
+
+use crate::client::{Client, CoordinatorKind, Target};
+use crate::failure::Failure;
+
+/// The last versions in which topics have names.
+const OFFSET_COMMIT: i16 = 9;
+const OFFSET_FETCH: i16 = 9;
+
+pub(super) fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+fn group_id(group: &str) -> GroupId {
+    GroupId(text(group))
+}
+
+fn coordinator(group: &str) -> Target<'_> {
+    Target::Coordinator(CoordinatorKind::Group, group)
+}
+
+/// A group as a broker lists it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) group: String,
+    pub(super) kind: String,
+    pub(super) state: String,
+}
+
+/// All consumer groups, in these states and of these types where some are given.
+pub(super) async fn list(
+    client: &Client,
+    states: &[String],
+    types: &[String],
+) -> Result<Vec<Listed>, Failure> {
+    let cluster = client.cluster().await.map_err(|failure| {
+        let why = if failure.is_retriable() {
+            Failure::timed_out("Timed out waiting for a node assignment. Call: findAllBrokers")
+        } else {
+            failure
+        };
+        why.within(
+            "org.apache.kafka.common.KafkaException",
+            "Failed to find brokers to send ListGroups",
+        )
+    })?;
+    let texts = |values: &[String]| values.iter().map(|value| text(value)).collect();
+    let mut listed = Vec::new();
+    for node in cluster.nodes.keys() {
+        let build = |_| {
+            Ok(ListGroupsRequest::default()
+                .with_states_filter(texts(states))
+                .with_types_filter(texts(types)))
+        };
+        let read = |answer: ListGroupsResponse| match Failure::from_answer(answer.error_code, None)
+        {
+            Some(failure) => Err(failure),
+            None => Ok(answer.groups),
+        };
+        let groups = client
+            .call("listGroups", Target::Node(*node), build, read)
+            .await?;
+        // A group of another protocol is not one of consumers; one with offsets alone has none.
+        let of_consumers = groups
+            .into_iter()
+            .filter(|group| matches!(group.protocol_type.as_str(), "" | "consumer"));
+        listed.extend(of_consumers.map(|group| Listed {
+            group: group.group_id.0.to_string(),
+            kind: title(&group.group_type),
+            state: group.group_state.to_string(),
+        }));
+    }
+    Ok(listed)
+}
+
+/// The type as upstream prints it, whatever case it was sent in.
+fn title(kind: &str) -> String {
+    match kind.to_ascii_lowercase().as_str() {
+        "classic" => "Classic",
+        "consumer" => "Consumer",
+        "share" => "Share",
+        "streams" => "Streams",
+        _ => "Unknown",
+    }
+    .to_owned()
+}
+
+/// The partitions of an assignment, which a classic member got as bytes.
+pub(super) fn assigned(bytes: &Bytes) -> Vec<TopicPartition> {
+    let mut bytes = bytes.clone();
+    if bytes.remaining() < 2 {
+        return Vec::new();
+    }
+    let version = bytes.get_i16().clamp(0, 3);
+    // Whatever a member's assignor made of it: what is no assignment assigns nothing.
+    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut bytes, version) else {
+        return Vec::new();
+    };
+    let mut partitions: Vec<TopicPartition> = assignment
+        .assigned_partitions
+        .iter()
+        .flat_map(|topic| {
+            let name = topic.topic.as_str();
+            topic
+                .partitions
+                .iter()
+                .map(move |id| TopicPartition::new(name, *id))
+        })
+        .collect();
+    partitions.sort();
+    partitions
+}
+
+/// A committed offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Committed {
+    pub(super) offset: i64,
+    pub(super) leader_epoch: Option<i32>,
+}
+
+/// All offsets that a group has committed.
+pub(super) async fn committed(
+    client: &Client,
+    group: &str,
+) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
+    let build = |version| {
+        let request = OffsetFetchRequest::default();
+        if version < 8 {
+            return Ok(request.with_group_id(group_id(group)).with_topics(None));
+        }
+        let of_group = OffsetFetchRequestGroup::default()
+            .with_group_id(group_id(group))
+            .with_member_epoch(-1)
+            .with_topics(None);
+        Ok(request.with_groups(vec![of_group]))
+    };
+    let name = "listConsumerGroupOffsets(api=OFFSET_FETCH)";
+    client
+        .call_up_to(OFFSET_FETCH, name, coordinator(group), build, committed_in)
+        .await
+}
+
+fn committed_in(
+    answer: OffsetFetchResponse,
+) -> Result<BTreeMap<TopicPartition, Committed>, Failure> {
+    let code = answer
+        .groups
+        .first()
+        .map_or(answer.error_code, |it| it.error_code);
+    if let Some(failure) = Failure::from_answer(code, None) {
+        return Err(failure);
+    }
+    let new = answer
+        .groups
+        .iter()
+        .flat_map(|group| &group.topics)
+        .flat_map(|topic| {
+            let name = topic.name.as_str();
+            topic.partitions.iter().map(move |row| {
+                let partition = TopicPartition::new(name, row.partition_index);
+                (partition, row.committed_offset, row.committed_leader_epoch)
+            })
+        });
+    let old = answer.topics.iter().flat_map(|topic| {
+        let name = topic.name.as_str();
+        topic.partitions.iter().map(move |row| {
+            let partition = TopicPartition::new(name, row.partition_index);
+            (partition, row.committed_offset, row.committed_leader_epoch)
+        })
+    });
+    let known = new.chain(old).filter(|(_, offset, _)| *offset >= 0);
+    let entries = known.map(|(partition, offset, epoch)| {
+        let leader_epoch = (epoch >= 0).then_some(epoch);
+        (
+            partition,
+            Committed {
+                offset,
+                leader_epoch,
+            },
+        )
+    });
+    Ok(entries.collect())
+}
+
+/// Commits offsets of a group that has no members.
+pub(super) async fn commit(
+    client: &Client,
+    group: &str,
+    offsets: &[(TopicPartition, i64)],
+) -> Result<(), Failure> {
+    let build = |_| {
+        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
+        for (partition, offset) in offsets {
+            let row = OffsetCommitRequestPartition::default()
+                .with_partition_index(partition.partition)
+                .with_committed_offset(*offset)
+                .with_committed_metadata(Some(text("")));
+            let name = TopicName(text(&partition.topic));
+            match topics.iter_mut().find(|topic| topic.name == name) {
+                Some(topic) => topic.partitions.push(row),
+                None => topics.push(
+                    OffsetCommitRequestTopic::default()
+                        .with_name(name)
+                        .with_partitions(vec![row]),
+                ),
+            }
+        }
+        Ok(OffsetCommitRequest::default()
+            .with_group_id(group_id(group))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(topics))
+    };
+    let read = |answer: OffsetCommitResponse| {
+        let mut rows = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        match rows.find_map(|row| Failure::from_answer(row.error_code, None)) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    };
+    let name = "alterConsumerGroupOffsets(api=OFFSET_COMMIT)";
+    client
+        .call_up_to(OFFSET_COMMIT, name, coordinator(group), build, read)
+        .await
+}
+
+/// What became of each partition's offset.
+pub(super) type Deleted = Vec<(TopicPartition, Option<Failure>)>;
+
+/// Deletes a group's offsets of some partitions.
+pub(super) async fn delete_offsets(
+    client: &Client,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<Deleted, Failure> {
+    let build = |_| {
+        let mut topics: Vec<OffsetDeleteRequestTopic> = Vec::new();
+        for partition in partitions {
+            let row =
+                OffsetDeleteRequestPartition::default().with_partition_index(partition.partition);
+            let name = TopicName(text(&partition.topic));
+            match topics.iter_mut().find(|topic| topic.name == name) {
+                Some(topic) => topic.partitions.push(row),
+                None => topics.push(
+                    OffsetDeleteRequestTopic::default()
+                        .with_name(name)
+                        .with_partitions(vec![row]),
+                ),
+            }
+        }
+        let request = OffsetDeleteRequest::default();
+        Ok(request.with_group_id(group_id(group)).with_topics(topics))
+    };
+    let read = |answer: OffsetDeleteResponse| {
+        if let Some(failure) = Failure::from_answer(answer.error_code, None) {
+            return Err(failure);
+        }
+        let rows = answer.topics.iter().flat_map(|topic| {
+            let name = topic.name.as_str();
+            topic.partitions.iter().map(move |row| {
+                let partition = TopicPartition::new(name, row.partition_index);
+                (partition, Failure::from_answer(row.error_code, None))
+            })
+        });
+        Ok(rows.collect())
+    };
+    let name = "deleteConsumerGroupOffsets(api=OFFSET_DELETE)";
+    client.call(name, coordinator(group), build, read).await
+}
+
+pub(super) async fn delete_group(client: &Client, group: &str) -> Result<(), Failure> {
+    let build = |_| Ok(DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]));
+    let read = |answer: DeleteGroupsResponse| {
+        let row = answer.results.first();
+        match row.and_then(|row| Failure::from_answer(row.error_code, None)) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    };
+    let name = "deleteConsumerGroups(api=DELETE_GROUPS)";
+    client.call(name, coordinator(group), build, read).await
+}
+
+/// The partitions of topics by name, or why a topic has none.
+pub(super) async fn partitions_of(
+    client: &Client,
+    topics: &[String],
+) -> Result<BTreeMap<String, Result<Vec<i32>, Failure>>, Failure> {
+    let build = |_| {
+        let named = topics.iter().map(|topic| {
+            metadata_request::MetadataRequestTopic::default()
+                .with_name(Some(TopicName(text(topic))))
+        });
+        Ok(MetadataRequest::default()
+            .with_topics(Some(named.collect()))
+            .with_allow_auto_topic_creation(false))
+    };
+    let read = |answer: MetadataResponse| {
+        let rows = answer.topics.iter().filter_map(|topic| {
+            let name = topic.name.as_ref()?.to_string();
+            let found = match Failure::from_answer(topic.error_code, None) {
+                Some(failure) => Err(failure),
+                None => {
+                    let ids = topic.partitions.iter().map(|row| row.partition_index);
+                    let mut ids: Vec<i32> = ids.collect();
+                    ids.sort_unstable();
+                    Ok(ids)
+                }
+            };
+            Some((name, found))
+        });
+        Ok(rows.collect())
+    };
+    client
+        .call("describeTopics", Target::Any, build, read)
+        .await
+}
