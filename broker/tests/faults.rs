@@ -15,6 +15,7 @@ use support::http::Http;
 use support::node::Node;
 use support::requests::{batch, checked, fetch_request, produce_request, text, topic_name};
 use support::{Client, Start, eventually};
+use uuid::Uuid;
 
 fn node(folder: &tempfile::TempDir) -> Node {
     Start::new(folder.path())
@@ -365,14 +366,7 @@ fn refuse_all_versions<R: support::client::Question + Clone>(
     }
 }
 
-#[test]
-fn every_api_at_every_version_can_be_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let node = node(&folder);
-    let id = node.client().topic("t").topic_id;
-    add(node.http(), json!({"error": "POLICY_VIOLATION"}));
-    let (client, covered) = (&mut node.client(), &mut BTreeSet::new());
-    let group = || GroupId(text("g"));
+fn refuse_records(client: &mut Client, covered: &mut BTreeSet<i16>, id: Uuid) {
     refused_everywhere! { client, covered:
         |version: i16| {
             let mut request = produce_request("t", 0, -1, Some(batch(&["x"])));
@@ -398,6 +392,12 @@ fn every_api_at_every_version_can_be_refused() {
         |_| MetadataRequest::default().with_topics(Some(vec![
             metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name("t"))),
         ])).with_allow_auto_topic_creation(true);
+    }
+}
+
+fn refuse_groups(client: &mut Client, covered: &mut BTreeSet<i16>, id: Uuid) {
+    let group = || GroupId(text("g"));
+    refused_everywhere! { client, covered:
         |version: i16| {
             let topic = offset_commit_request::OffsetCommitRequestTopic::default()
                 .with_partitions(vec![Default::default()]);
@@ -427,6 +427,12 @@ fn every_api_at_every_version_can_be_refused() {
         |_| SyncGroupRequest::default().with_group_id(group());
         |_| DescribeGroupsRequest::default().with_groups(vec![group()]);
         |_| ListGroupsRequest::default();
+    }
+}
+
+fn refuse_administration(client: &mut Client, covered: &mut BTreeSet<i16>) {
+    let group = || GroupId(text("g"));
+    refused_everywhere! { client, covered:
         |_| SaslHandshakeRequest::default();
         |_| ApiVersionsRequest::default();
         |_| support::requests::create_request("new", 1, &[]);
@@ -475,6 +481,18 @@ fn every_api_at_every_version_can_be_refused() {
             describe_topic_partitions_request::TopicRequest::default().with_name(topic_name("t")),
         ]);
     }
+}
+
+#[test]
+fn every_api_at_every_version_can_be_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let id = node.client().topic("t").topic_id;
+    add(node.http(), json!({"error": "POLICY_VIOLATION"}));
+    let (client, covered) = (&mut node.client(), &mut BTreeSet::new());
+    refuse_records(client, covered, id);
+    refuse_groups(client, covered, id);
+    refuse_administration(client, covered);
     let all: BTreeSet<i16> = APIS.iter().map(|api| api.key).collect();
     assert_eq!(*covered, all);
     node.http().delete("/v1/faults").ok();

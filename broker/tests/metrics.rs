@@ -9,6 +9,64 @@ use support::http::Http;
 use support::requests::batch;
 use support::{Start, eventually};
 
+/// Samples of counts, and what they are once the clients of the test are served.
+const COUNTS: &[(&str, f64)] = &[
+    (
+        r#"kafka_server_brokertopicmetrics_messagesin_total{topic=""}"#,
+        3.0,
+    ),
+    (
+        r#"kafka_server_brokertopicmetrics_messagesin_total{topic="t"}"#,
+        3.0,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_totalproducerequests_total",
+        3.0,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_failedproducerequests_total",
+        1.0,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_failedfetchrequests_total",
+        0.0,
+    ),
+    (
+        r#"kafka_network_requestmetrics_requests_total{request="Produce"}"#,
+        3.0,
+    ),
+    (
+        r#"kafka_network_requestmetrics_totaltimems_count{request="Produce"}"#,
+        3.0,
+    ),
+    (
+        r#"kafka_network_requestmetrics_errors_total{error="UNKNOWN_TOPIC_OR_PARTITION",request="Produce"}"#,
+        1.0,
+    ),
+    (
+        r#"kafka_network_requestmetrics_errors_total{error="NOT_LEADER_OR_FOLLOWER",request="ListOffsets"}"#,
+        1.0,
+    ),
+    ("kafka_server_socketservermetrics_connection_count", 1.0),
+    (
+        r#"kafka_log_log_logendoffset{partition="0",topic="t"}"#,
+        2.0,
+    ),
+    ("kafka_server_replicamanager_partitioncount", 5.0),
+    ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
+    ("kafka_controller_kafkacontroller_globaltopiccount", 2.0),
+    (
+        "kafka_coordinator_group_groupmetadatamanager_numgroups",
+        1.0,
+    ),
+    (
+        "kafka_coordinator_group_groupmetadatamanager_numgroupsempty",
+        1.0,
+    ),
+    (r#"klamm_fault_hits_total{id="1"}"#, 1.0),
+    ("klamm_request_memory_used_bytes", 0.0),
+];
+
 /// The value of a sample, by its name and labels as they are written.
 fn sample(http: Http, name: &str) -> Option<f64> {
     let answer = http.get("/metrics");
@@ -48,60 +106,9 @@ fn what_clients_do_is_counted() {
     let is = |name: &str, value: f64| {
         eventually(name, || (sample(http, name) == Some(value)).then_some(()));
     };
-    is(
-        "kafka_server_brokertopicmetrics_messagesin_total{topic=\"\"}",
-        3.0,
-    );
-    is(
-        "kafka_server_brokertopicmetrics_messagesin_total{topic=\"t\"}",
-        3.0,
-    );
-    is(
-        "kafka_server_brokertopicmetrics_totalproducerequests_total",
-        3.0,
-    );
-    is(
-        "kafka_server_brokertopicmetrics_failedproducerequests_total",
-        1.0,
-    );
-    is(
-        "kafka_server_brokertopicmetrics_failedfetchrequests_total",
-        0.0,
-    );
-    is(
-        "kafka_network_requestmetrics_requests_total{request=\"Produce\"}",
-        3.0,
-    );
-    is(
-        "kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}",
-        3.0,
-    );
-    is(
-        "kafka_network_requestmetrics_errors_total{error=\"UNKNOWN_TOPIC_OR_PARTITION\",request=\"Produce\"}",
-        1.0,
-    );
-    is(
-        "kafka_network_requestmetrics_errors_total{error=\"NOT_LEADER_OR_FOLLOWER\",request=\"ListOffsets\"}",
-        1.0,
-    );
-    is("kafka_server_socketservermetrics_connection_count", 1.0);
-    is(
-        "kafka_log_log_logendoffset{partition=\"0\",topic=\"t\"}",
-        2.0,
-    );
-    is("kafka_server_replicamanager_partitioncount", 5.0);
-    is("kafka_server_replicamanager_underreplicatedpartitions", 0.0);
-    is("kafka_controller_kafkacontroller_globaltopiccount", 2.0);
-    is(
-        "kafka_coordinator_group_groupmetadatamanager_numgroups",
-        1.0,
-    );
-    is(
-        "kafka_coordinator_group_groupmetadatamanager_numgroupsempty",
-        1.0,
-    );
-    is("klamm_fault_hits_total{id=\"1\"}", 1.0);
-    is("klamm_request_memory_used_bytes", 0.0);
+    for (name, value) in COUNTS {
+        is(name, *value);
+    }
     let bytes_in = sample(
         http,
         "kafka_server_brokertopicmetrics_bytesin_total{topic=\"t\"}",

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use coordinator::RequestMeta;
 use coordinator::group::{GroupRequest, GroupResponse};
+use metadata::BrokerRegistration;
 use prometheus::Error;
 
 use super::Page;
@@ -74,6 +75,7 @@ pub(super) async fn groups(node: &Node) -> Vec<(&'static str, i64)> {
 pub(super) fn add(page: &Page, node: &Node, groups: &[(&str, i64)]) -> Result<(), Error> {
     add_logs(page, node)?;
     add_partitions(page, node)?;
+    add_controller(page, node)?;
     add_network(page, node)?;
     let name = "kafka_coordinator_group_groupmetadatamanager_numgroups";
     page.gauge(name, "Groups", groups.iter().map(|(_, count)| count).sum())?;
@@ -118,92 +120,93 @@ fn add_logs(page: &Page, node: &Node) -> Result<(), Error> {
     Ok(())
 }
 
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn add_partitions(page: &Page, node: &Node) -> Result<(), Error> {
     let image = node.controller.image();
-    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let partitions = image
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter());
+    let under = partitions
+        .filter(|(_, partition)| partition.isr.len() < partition.replicas.len())
+        .count();
+    // One node leads whatever lies on it.
+    let here = count(node.replicas.all().len());
+    let families = [
+        ("partitioncount", "Partitions of this node", here),
+        ("leadercount", "Partitions that this node leads", here),
+        (
+            "underreplicatedpartitions",
+            "Partitions with fewer replicas in sync than they have",
+            count(under),
+        ),
+        (
+            "offlinereplicacount",
+            "Replicas of this node whose log cannot be used",
+            count(node.replicas.offline()),
+        ),
+    ];
+    for (name, help, value) in families {
+        page.gauge(&format!("kafka_server_replicamanager_{name}"), help, value)?;
+    }
+    // Upstream's number for a broker that runs.
+    let state = if node.is_ready() { 3 } else { 1 };
+    page.gauge("kafka_server_kafkaserver_brokerstate", "3: running", state)
+}
+
+fn add_controller(page: &Page, node: &Node) -> Result<(), Error> {
+    let image = node.controller.image();
+    let brokers = |which: fn(&BrokerRegistration) -> bool| {
+        count(
+            image
+                .cluster
+                .brokers()
+                .filter(|broker| which(broker))
+                .count(),
+        )
+    };
     let all: Vec<_> = image
         .topics
         .iter()
         .flat_map(|topic| topic.partitions.iter())
         .collect();
-    let here = count(node.replicas.all().len());
     let leaderless = all
         .iter()
         .filter(|(_, partition)| partition.leader.is_none())
         .count();
-    let under = all
-        .iter()
-        .filter(|(_, partition)| partition.isr.len() < partition.replicas.len())
-        .count();
-    let active = image
-        .cluster
-        .brokers()
-        .filter(|broker| broker.is_active())
-        .count();
-    let fenced = image
-        .cluster
-        .brokers()
-        .filter(|broker| broker.fenced)
-        .count();
-    for (name, help, value) in [
+    let families = [
         (
-            "server_replicamanager_partitioncount",
-            "Partitions of this node",
-            here,
-        ),
-        (
-            "server_replicamanager_leadercount",
-            "Partitions that this node leads",
-            here,
-        ),
-        (
-            "server_replicamanager_underreplicatedpartitions",
-            "Partitions with fewer replicas in sync than they have",
-            count(under),
-        ),
-        (
-            "server_replicamanager_offlinereplicacount",
-            "Replicas of this node whose log cannot be used",
-            count(node.replicas.offline()),
-        ),
-        (
-            "controller_kafkacontroller_activecontrollercount",
+            "activecontrollercount",
             "1: this node is the controller",
-            1,
+            1, // One node is its own.
         ),
         (
-            "controller_kafkacontroller_activebrokercount",
+            "activebrokercount",
             "Brokers that serve",
-            count(active),
+            brokers(BrokerRegistration::is_active),
         ),
         (
-            "controller_kafkacontroller_fencedbrokercount",
+            "fencedbrokercount",
             "Brokers that are fenced",
-            count(fenced),
+            brokers(|broker| broker.fenced),
         ),
+        ("globaltopiccount", "Topics", count(image.topics.len())),
+        ("globalpartitioncount", "Partitions", count(all.len())),
         (
-            "controller_kafkacontroller_globaltopiccount",
-            "Topics",
-            count(image.topics.len()),
-        ),
-        (
-            "controller_kafkacontroller_globalpartitioncount",
-            "Partitions",
-            count(all.len()),
-        ),
-        (
-            "controller_kafkacontroller_offlinepartitionscount",
+            "offlinepartitionscount",
             "Partitions without a leader",
             count(leaderless),
         ),
-        // Upstream's number for a broker that runs.
-        (
-            "server_kafkaserver_brokerstate",
-            "3: running",
-            if node.is_ready() { 3 } else { 1 },
-        ),
-    ] {
-        page.gauge(&format!("kafka_{name}"), help, value)?;
+    ];
+    for (name, help, value) in families {
+        page.gauge(
+            &format!("kafka_controller_kafkacontroller_{name}"),
+            help,
+            value,
+        )?;
     }
     Ok(())
 }

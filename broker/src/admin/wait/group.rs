@@ -146,10 +146,11 @@ async fn ask(admin: &Admin, request: GroupRequest) -> GroupResponse {
 
 async fn describe(admin: &Admin, group: &str) -> DescribedGroup {
     let id = GroupId(StrBytes::from_string(group.to_owned()));
-    match ask(admin, GroupRequest::DescribeGroup(id)).await {
-        GroupResponse::DescribeGroup(described) => described,
-        _ => unreachable!("the coordinator answers in kind"),
-    }
+    let GroupResponse::DescribeGroup(described) = ask(admin, GroupRequest::DescribeGroup(id)).await
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    described
 }
 
 /// The committed offsets of a group; none where there is no such group.
