@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -18,16 +19,18 @@ struct Installed {
 
 impl Installed {
     fn new() -> Installed {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_klamm"), bin.join("klamm")).unwrap();
+        // A copy could not be run while a test beside this one starts a program: its descriptor for
+        // writing would be open there.
+        fs::hard_link(env!("CARGO_BIN_EXE_klamm"), bin.join("klamm")).unwrap();
         for name in [
             "kafka-storage.sh",
             "kafka-server-start.sh",
             "kafka-server-stop",
         ] {
-            std::os::unix::fs::symlink("klamm", bin.join(name)).unwrap();
+            symlink("klamm", bin.join(name)).unwrap();
         }
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
