@@ -1,12 +1,15 @@
 //! Starts the Kafka images of `testcontainers-modules` on the images named in the environment, and
-//! produces and consumes with rdkafka; one line of JSON a mode, and `end rust` when all have run.
+//! tries them out with rdkafka: topics, records, a group. One line of JSON a mode, and `end rust` when
+//! all have run.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use testcontainers_modules::kafka::{apache, confluent};
 use testcontainers_modules::testcontainers::core::ContainerPort;
@@ -74,37 +77,81 @@ fn started<I: Image>(
     let container = image.start()?;
     *seconds = begin.elapsed().as_secs_f64();
     let bootstrap = format!("127.0.0.1:{}", container.get_host_port_ipv4(port)?);
-    produce_and_consume(&bootstrap).inspect_err(|_| {
+    try_out(&bootstrap).inspect_err(|_| {
         for log in [container.stdout_to_vec(), container.stderr_to_vec()] {
             eprintln!("{}", String::from_utf8_lossy(&log.unwrap_or_default()));
         }
     })
 }
 
-fn produce_and_consume(bootstrap: &str) -> Result<()> {
+fn try_out(bootstrap: &str) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
+    create_topic(&config)?;
     let producer: BaseProducer = config.create()?;
     for value in VALUES {
+        let length = u8::try_from(value.len())?;
+        let headers = OwnedHeaders::new().insert(Header {
+            key: "length",
+            value: Some(&[length]),
+        });
         let record = BaseRecord::to("words").key("key").payload(value);
-        producer.send(record).map_err(|(error, _)| error)?;
+        let sent = producer.send(record.headers(headers));
+        sent.map_err(|(error, _)| error)?;
     }
     producer.flush(LIMIT)?;
+    consume(&mut config)
+}
+
+/// Through the admin client, and asks for the lists of topics and brokers.
+fn create_topic(config: &ClientConfig) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let topic = NewTopic::new("orders", 3, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    for created in runtime.block_on(admin.create_topics([&topic], &options))? {
+        created.map_err(|(name, error)| anyhow::anyhow!("creating {name}: {error}"))?;
+    }
+    let metadata = admin.inner().fetch_metadata(None, LIMIT)?;
+    let brokers = metadata.brokers().len();
+    ensure!(brokers == 1, "a cluster of one node, not {brokers}");
+    let orders = metadata.topics().iter().find(|it| it.name() == "orders");
+    let partitions = orders.map(|it| it.partitions().len());
+    ensure!(partitions == Some(3), "orders has {partitions:?} partitions");
+    Ok(())
+}
+
+/// Reads all values as a group, commits, and asks for the group's offset.
+fn consume(config: &mut ClientConfig) -> Result<()> {
     config
         .set("group.id", "readers")
         .set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer = config.create()?;
-    let brokers = consumer.fetch_metadata(None, LIMIT)?.brokers().len();
-    ensure!(brokers == 1, "a cluster of one node, not {brokers}");
     consumer.subscribe(&["words"])?;
     let deadline = Instant::now() + LIMIT;
     let mut seen = Vec::new();
     while seen.len() < VALUES.len() && Instant::now() < deadline {
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
-            seen.push(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
+            let payload = message.payload().unwrap_or_default();
+            let header = message.headers().and_then(|it| it.try_get(0));
+            let length = header.as_ref().and_then(|it| Some(usize::from(*it.value?.first()?)));
+            ensure!(message.key() == Some(b"key"), "key {:?}", message.key());
+            ensure!(length == Some(payload.len()), "header {header:?}");
+            seen.push(String::from_utf8_lossy(payload).into_owned());
         }
     }
     ensure!(seen == VALUES, "expected {VALUES:?}, consumed {seen:?}");
     consumer.commit_consumer_state(CommitMode::Sync)?;
+    let committed = consumer.committed(LIMIT)?;
+    let offset = committed
+        .find_partition("words", 0)
+        .map(|it| it.offset().to_raw());
+    let expected = i64::try_from(VALUES.len())?;
+    ensure!(
+        offset == Some(Some(expected)),
+        "the group has committed {offset:?}"
+    );
     Ok(())
 }

@@ -12,6 +12,7 @@ import sys
 LANGUAGES = {
     "java": "Java",
     "java-legacy": "Java",
+    "java-prefix": "Java",
     "python": "Python",
     "go": "Go",
     "node": "Node",
@@ -32,7 +33,7 @@ def part(name, module, version, path):
     about = {"part": name, "language": LANGUAGES[name], "module": module, "version": version}
     ended, modes, failed = False, 0, 0
     for line in sys.stdin:
-        if line.strip() == f"end {name.removesuffix('-legacy')}":
+        if line.strip() == f"end {name.partition('-')[0]}":
             ended = True
         elif line.startswith("{"):
             run = about | json.loads(line)

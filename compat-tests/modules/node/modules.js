@@ -1,10 +1,10 @@
 "use strict";
 // Starts the KafkaContainer of Testcontainers for Node in both of its modes on the images named in the
-// environment, and produces and consumes with kafkajs. One line of JSON a mode.
+// environment, and tries it out with kafkajs: topics, records, a group. One line of JSON a mode.
 
 const assert = require("node:assert");
 const { KafkaContainer } = require("@testcontainers/kafka");
-const { getContainerRuntimeClient } = require("testcontainers");
+const { GenericContainer, Network, getContainerRuntimeClient } = require("testcontainers");
 const { Kafka, logLevel } = require("kafkajs");
 
 const VALUES = ["eins", "zwei", "drei"];
@@ -18,35 +18,71 @@ function withinLimit(promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function produceAndConsume(bootstrap) {
+async function tryOut(bootstrap) {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
   assert.strictEqual((await admin.describeCluster()).brokers.length, 1);
-  await admin.createTopics({ topics: [{ topic: "words" }], waitForLeaders: true });
-  await admin.disconnect();
+  const topics = [{ topic: "words" }, { topic: "orders", numPartitions: 3 }];
+  await admin.createTopics({ topics, waitForLeaders: true });
+  assert((await admin.listTopics()).includes("orders"), "the list of topics has no orders");
   const producer = kafka.producer();
   await producer.connect();
-  await producer.send({ topic: "words", messages: VALUES.map((value) => ({ key: "key", value })) });
+  const messages = VALUES.map((value) => ({ key: "key", value, headers: { length: String(value.length) } }));
+  await producer.send({ topic: "words", messages });
   await producer.disconnect();
+  await consume(kafka, (message) => {
+    assert.strictEqual(message.key.toString(), "key");
+    assert.strictEqual(Number(message.headers.length), message.value.length);
+  });
+  const offsets = await admin.fetchOffsets({ groupId: "readers", topics: ["words"] });
+  assert.strictEqual(offsets[0].partitions[0].offset, String(VALUES.length), "the group's offset");
+  await admin.disconnect();
+}
+
+/** Reads all values as a group and commits; `check` sees each message. */
+async function consume(kafka, check) {
   const consumer = kafka.consumer({ groupId: "readers" });
   await consumer.connect();
   await consumer.subscribe({ topic: "words", fromBeginning: true });
   const seen = [];
-  const all = new Promise((resolve) => {
+  const all = new Promise((resolve, reject) => {
     consumer.run({
       eachMessage: async ({ message }) => {
+        try {
+          check(message);
+        } catch (thrown) {
+          reject(thrown);
+        }
         seen.push(message.value.toString());
         if (seen.length === VALUES.length) resolve();
       },
     });
   });
   await withinLimit(all, "consuming");
+  const offset = String(VALUES.length);
+  await consumer.commitOffsets([{ topic: "words", partition: 0, offset }]);
   await consumer.disconnect();
   assert.deepStrictEqual(seen, VALUES);
 }
 
-async function run(mode, container) {
+/** Produces from a second container on the network, by the alias, what is then consumed from here. */
+async function tryOutFromBeside(bootstrap, network) {
+  const beside = await new GenericContainer(process.env.APACHE_IMAGE)
+    .withNetwork(network)
+    .withCommand(["sleep", "120"])
+    .start();
+  try {
+    const produce = `printf '%s\\n' ${VALUES.join(" ")} | kafka-console-producer --bootstrap-server kafka:9092 --topic words`;
+    const result = await beside.exec(["bash", "-c", produce]);
+    assert.strictEqual(result.exitCode, 0, `a producer on the network: ${result.output}`);
+  } finally {
+    await beside.stop();
+  }
+  await consume(new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }), () => {});
+}
+
+async function run(mode, container, check) {
   let seconds = 0;
   let error = "";
   let started;
@@ -54,7 +90,7 @@ async function run(mode, container) {
     const begin = process.hrtime.bigint();
     started = await container.start();
     seconds = Number(process.hrtime.bigint() - begin) / 1e9;
-    await produceAndConsume(`${started.getHost()}:${started.getMappedPort(9093)}`);
+    await check(`${started.getHost()}:${started.getMappedPort(9093)}`);
   } catch (thrown) {
     console.error(thrown);
     error = String(thrown);
@@ -78,9 +114,13 @@ async function main() {
   const without = process.env.WITHOUT ?? "";
   for (const [mode, container] of Object.entries(modes)) {
     if (without === "" || !mode.includes(without)) {
-      await run(mode, container());
+      await run(mode, container(), tryOut);
     }
   }
+  const network = await new Network().start();
+  const container = new KafkaContainer(confluent).withNetwork(network).withNetworkAliases("kafka");
+  await run("KafkaContainer, KRaft, on a network", container, (bootstrap) => tryOutFromBeside(bootstrap, network));
+  await network.stop();
   console.log("end node");
 }
 
