@@ -119,7 +119,10 @@ fn create_topic(config: &ClientConfig) -> Result<()> {
     ensure!(brokers == 1, "a cluster of one node, not {brokers}");
     let orders = metadata.topics().iter().find(|it| it.name() == "orders");
     let partitions = orders.map(|it| it.partitions().len());
-    ensure!(partitions == Some(3), "orders has {partitions:?} partitions");
+    ensure!(
+        partitions == Some(3),
+        "orders has {partitions:?} partitions"
+    );
     Ok(())
 }
 
@@ -136,7 +139,9 @@ fn consume(config: &mut ClientConfig) -> Result<()> {
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
             let payload = message.payload().unwrap_or_default();
             let header = message.headers().and_then(|it| it.try_get(0));
-            let length = header.as_ref().and_then(|it| Some(usize::from(*it.value?.first()?)));
+            let length = header
+                .as_ref()
+                .and_then(|it| Some(usize::from(*it.value?.first()?)));
             ensure!(message.key() == Some(b"key"), "key {:?}", message.key());
             ensure!(length == Some(payload.len()), "header {header:?}");
             seen.push(String::from_utf8_lossy(payload).into_owned());
