@@ -129,6 +129,24 @@ public final class Driver {
         });
     }
 
+    /** Some tools end the process itself: their answer has no code, the process has. */
+    private static void answerAtTheEnd(PrintStream answers) {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            Run run = current;
+            if (run != null) {
+                answers.println(said(run).put("ended", true));
+                answers.flush();
+            }
+        }));
+    }
+
+    private static ObjectNode said(Run run) {
+        ObjectNode answer = JSON.createObjectNode();
+        answer.put("out", run.out.toString(StandardCharsets.UTF_8));
+        answer.put("err", run.err.toString(StandardCharsets.UTF_8));
+        return answer;
+    }
+
     private static ObjectNode runTool(JsonNode request) throws Exception {
         String[] args = new String[request.get("args").size()];
         Arrays.setAll(args, i -> request.get("args").get(i).asText());
@@ -164,14 +182,12 @@ public final class Driver {
             run.end(1);
         }
         current = null;
-        ObjectNode answer = JSON.createObjectNode();
+        ObjectNode answer = said(run);
         if (run.code == null || hangs) {
             answer.putNull("code");
         } else {
             answer.put("code", run.code);
         }
-        answer.put("out", run.out.toString(StandardCharsets.UTF_8));
-        answer.put("err", run.err.toString(StandardCharsets.UTF_8));
         return answer;
     }
 
@@ -265,6 +281,7 @@ public final class Driver {
         System.setOut(output(false));
         System.setErr(output(true));
         trapExits();
+        answerAtTheEnd(answers);
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             answers.println(answer(JSON.readTree(line)));
             answers.flush();

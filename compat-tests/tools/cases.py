@@ -20,6 +20,7 @@ class Step:
     silent: bool = False
     unordered: bool = False
     eventually: bool = False
+    help: bool = False
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Parser:
             step.expects.append(rest)
         elif word == "exit":
             step.code = int(rest)
-        elif word in ("silent", "unordered", "eventually"):
+        elif word in ("silent", "unordered", "eventually", "help"):
             setattr(step, word, True)
         else:
             raise Malformed(f"what is '{word}'?")
@@ -109,5 +110,6 @@ class Parser:
         if not compared:
             raise SystemExit(f"{self.file}: case {case.name!r} compares nothing")
         for step in compared:
-            if bool(step.expects) == step.silent:
-                raise SystemExit(f"{self.file}:{step.line}: a {step.kind} wants 'expect' or 'silent', not both")
+            if [bool(step.expects), step.silent, step.help].count(True) != 1:
+                wanted = "'expect', 'silent' or 'help', and one kind only"
+                raise SystemExit(f"{self.file}:{step.line}: a {step.kind} wants {wanted}")

@@ -18,32 +18,40 @@ from upstream import DEADLINE_MS, Upstream
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
-# The events of a log, and the stack traces of Java.
+# The events of a log, the exception that one may tell of on its next line, and Java's stack traces.
 EVENT = re.compile(r"^(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\] )?(WARN|ERROR|INFO) ")
+TOLD = re.compile(r"^[a-z]\w*(\.\w+)+(Exception|Error)(: |$)")
 TRACE = re.compile(r"^\s+at |^Caused by: |^\s+\.\.\. \d+ more|^\s+Suppressed: ")
+# The end of an event whose text ends with a line.
+LOGGER = re.compile(r"^\s*\(org\.apache\.kafka\.[\w.$]+\)$")
 # An exception that ends a tool of upstream's: its name says nothing of what was wrong.
 THROWN = re.compile(r'^Exception in thread "main" [\w.$]+: (requirement failed: )?')
 # How the help of upstream's two libraries for options begins.
 HELP = re.compile(r"^Option\s+(\(\* = required\)\s+)?Description\s*$|^usage: ")
 # What the second of them says after its help.
-COMPLAINT = re.compile(r"^[\w-]+: error: ")
+COMPLAINT = re.compile(r"^[\w-]+:\s+error:\s")
 
 
 def said(error):
     """Standard error without what nobody can script against: logs, stack traces, the help."""
     kept = []
     skips = False
+    after_event = False
     for line in error.splitlines():
+        told, after_event = after_event and TOLD.match(line), EVENT.match(line) and " ERROR " in line
+        if told:
+            continue
         if HELP.match(line):
             skips = True
         if COMPLAINT.match(line):
             skips = False
-        if not skips and not TRACE.match(line) and not EVENT.match(line):
+        if not skips and not any(what.match(line) for what in (TRACE, EVENT, LOGGER)):
             # Upstream fits what it says to the width of a terminal.
             kept.append(" ".join(THROWN.sub("", line).split()))
     text = "\n".join(kept).strip()
     if COMPLAINT.match(text):
-        text = " ".join(text.split())
+        # It breaks lines behind hyphens, too.
+        text = " ".join(text.split()).replace("-- ", "--")
     return text
 
 
@@ -69,9 +77,11 @@ class Side:
         return NAME.sub(lambda found: self.value(found[1], found[2], case_id), text)
 
     def unfill(self, text, case_id):
-        """Names that differ between the sides become what the case calls them."""
+        """Names made for the case become what the case calls them."""
         text = text.replace(self.folder, "{dir}")
-        return re.sub(rf"([a-z][a-z0-9._-]*)-{case_id}{self.letter}\b", r"{\1}", text)
+        for letter, shown in ((self.letter, r"{\1}"), ("s", r"{=\1}")):
+            text = re.sub(rf"([a-z][a-z0-9._-]*)-{case_id}{letter}\b", shown, text)
+        return text
 
 
 class Difference(Exception):
@@ -154,7 +164,7 @@ class Comparison:
                 text = pattern.sub(replacement, text)
             if step.unordered:
                 text = "\n".join(sorted(text.splitlines()))
-            texts.append(text)
+            texts.append("some help\n" if step.help and text else text)
         return (code, *texts)
 
     def compare(self, step):
@@ -175,6 +185,8 @@ class Comparison:
 
         if theirs[0] != step.code:
             return f"upstream's tool: expected exit {step.code}\n{show(theirs)}"
+        if step.help and theirs[1:] == ours[1:] and "some help" in theirs[1]:
+            return None if theirs[0] == ours[0] else f"ours: exit {ours[0]}"
         both = theirs[1] + "\n" + theirs[2]
         for expected in step.expects:
             if expected not in both:

@@ -17,11 +17,21 @@ class Upstream:
             [scripts_upstream, "classes"], check=True, capture_output=True, text=True
         ).stdout
         self.classes = dict(line.split() for line in classes_of_tools.splitlines())
+        self.log = log
         command = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         command += [f"-Dlog4j2.configurationFile={os.path.join(classes, 'log4j2.properties')}"]
         command += ["-cp", f"{classes}:{classpath}", "Driver"]
+        self.command = command
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            encoding="utf-8",
         )
 
     def ask(self, **request):
@@ -39,6 +49,10 @@ class Upstream:
         answer = self.ask(
             **{"do": "tool", "class": self.classes[name]}, args=args, stdin=stdin, timeout_ms=DEADLINE_MS
         )
+        if answer.get("ended"):
+            # The tool ended the process that it shares with others: they go on in a new one.
+            answer["code"] = self.process.wait(30)
+            self.start()
         return answer["code"], answer["out"], answer["err"]
 
     def join(self, topics, commits, properties, waits):

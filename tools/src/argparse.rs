@@ -1,8 +1,8 @@
 //! Command lines of the tools whose options upstream reads with argparse4j (`kafka-storage`,
 //! `kafka-cluster`, `kafka-metadata-quorum`): clap reads them, and complains in upstream's words.
 //!
-//! Invariant: help ends with 0, a wrong command line with 1, and its last line is
-//! `NAME: error: what is wrong`.
+//! Invariant: help ends with 0 unless the tool knows better, a wrong command line with 1, and its last
+//! line is `NAME: error: what is wrong`.
 
 use std::process::ExitCode;
 
@@ -58,8 +58,14 @@ fn complaint(error: &Error, command: &Command) -> String {
             .unwrap_or_default()
     };
     match error.kind() {
-        ErrorKind::MissingRequiredArgument => {
-            format!("argument {} is required", argument(ContextKind::InvalidArg))
+        ErrorKind::MissingRequiredArgument => missing(command, &about(ContextKind::InvalidArg)),
+        // Every value that these tools check is a number.
+        ErrorKind::ValueValidation => {
+            let value = about(ContextKind::InvalidValue).join("");
+            format!(
+                "argument {}: could not convert '{value}' to Integer (For input string: \"{value}\")",
+                argument(ContextKind::InvalidArg)
+            )
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "too few arguments".to_owned()
@@ -99,6 +105,23 @@ fn complaint(error: &Error, command: &Command) -> String {
     }
 }
 
+/// Single arguments are complained of first, then groups of which one must be there:
+/// `<--one <one>|--other <other>>`.
+fn missing(command: &Command, words: &[String]) -> String {
+    let (groups, single): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('<'));
+    match (single.last(), groups.last()) {
+        (None, Some(group)) => {
+            let members = group.trim_start_matches('<').split('|');
+            let members: Vec<String> = members.map(|word| flags(command, word)).collect();
+            format!("one of the arguments {} is required", members.join(" "))
+        }
+        (single, _) => {
+            let named = single.map(|word| flags(command, word)).unwrap_or_default();
+            format!("argument {named} is required")
+        }
+    }
+}
+
 fn words(value: Option<&ContextValue>) -> Vec<String> {
     match value {
         Some(ContextValue::String(word)) => vec![word.clone()],
@@ -123,7 +146,7 @@ fn flags(command: &Command, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Arg, ArgAction};
+    use clap::{Arg, ArgAction, ArgGroup};
 
     fn command() -> Command {
         let flag = |name: &'static str, short| {
@@ -146,6 +169,22 @@ mod tests {
             .subcommand_required(true)
             .subcommand(format)
             .subcommand(Command::new("info"))
+            .subcommand(
+                Command::new("ask")
+                    .arg(Arg::new("server").long("server").short('b'))
+                    .arg(Arg::new("controller").long("controller").short('C'))
+                    .group(
+                        ArgGroup::new("who")
+                            .args(["server", "controller"])
+                            .required(true),
+                    )
+                    .arg(
+                        Arg::new("id")
+                            .long("id")
+                            .short('i')
+                            .value_parser(clap::value_parser!(i32)),
+                    ),
+            )
             .disable_help_subcommand(true)
             .no_binary_name(true)
     }
@@ -169,7 +208,15 @@ mod tests {
         assert_eq!(said("info foo"), "unrecognized arguments: 'foo'");
         assert_eq!(
             said("nonsense"),
-            "invalid choice: 'nonsense' (choose from 'format', 'info')"
+            "invalid choice: 'nonsense' (choose from 'format', 'info', 'ask')"
+        );
+        assert_eq!(
+            said("ask"),
+            "one of the arguments --server/-b --controller/-C is required"
+        );
+        assert_eq!(
+            said("ask -b x -i y"),
+            "argument --id/-i: could not convert 'y' to Integer (For input string: \"y\")"
         );
         assert_eq!(
             said("format -t x -c y -s -N"),

@@ -22,7 +22,8 @@ const RACK_WIDTH: usize = 10;
 pub(crate) fn run(args: &[String]) -> ExitCode {
     let matches = match argparse::parse(command(), args) {
         Ok(matches) => matches,
-        Err(code) => return code,
+        // This one of upstream's tools ends with 1 even where it was asked for help.
+        Err(_) => return ExitCode::FAILURE,
     };
     let Some((name, matches)) = matches.subcommand() else {
         return ExitCode::FAILURE;
