@@ -17,6 +17,8 @@ pub mod exceptions;
 pub mod failure;
 mod get_offsets;
 mod java_map;
+mod log_dirs;
+mod metadata_quorum;
 pub mod options;
 pub mod print;
 pub mod stop;
@@ -37,6 +39,8 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),
+    ("kafka-log-dirs", log_dirs::run),
+    ("kafka-metadata-quorum", metadata_quorum::run),
     ("kafka-topics", topics::run),
 ];
 
