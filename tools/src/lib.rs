@@ -3,6 +3,7 @@
 //!
 //! A tool is a client: it knows a cluster by its address alone. Nothing here opens a data folder.
 
+mod acls;
 pub mod admin;
 pub mod argparse;
 mod bootstrap;
@@ -31,6 +32,7 @@ type Tool = fn(&[String]) -> ExitCode;
 
 /// Every tool under upstream's name, without the `.sh` that some of its images add.
 const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-acls", acls::run),
     ("kafka-broker-api-versions", broker_api_versions::run),
     ("kafka-cluster", cluster::run),
     ("kafka-configs", configs::run),
