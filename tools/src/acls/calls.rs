@@ -30,6 +30,9 @@ pub(super) async fn describe(
             .with_resource_type_filter(of.map_or(ANY, |it| it.kind))
             .with_resource_name_filter(of.map(|it| text(&it.name)))
             .with_pattern_type_filter(of.map_or(ANY, |it| it.pattern))
+            // Else the empty name would be asked for.
+            .with_principal_filter(None)
+            .with_host_filter(None)
             .with_operation(ANY)
             .with_permission_type(ANY))
     };
