@@ -17,6 +17,7 @@ mod delete_records;
 pub mod exceptions;
 pub mod failure;
 mod get_offsets;
+mod groups;
 mod java_map;
 mod log_dirs;
 mod metadata_quorum;
@@ -41,6 +42,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),
+    ("kafka-groups", groups::run),
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
     ("kafka-topics", topics::run),
