@@ -66,19 +66,31 @@ fn initial(root: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([(ROOT, root.to_owned()), (QUIET.0, QUIET.1.to_owned())])
 }
 
-impl Logging {
-    /// Logs to standard output from now on, for the whole process.
-    ///
-    /// # Errors
-    /// A `level` that is none of `error`, `warn`, `info`, `debug` and `trace`.
-    pub fn init(level: &str, format: Format) -> Result<Logging, String> {
-        let root = level.to_uppercase();
-        if !["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].contains(&root.as_str()) {
+fn parse(text: &str) -> Result<BTreeMap<&'static str, String>, String> {
+    let mut levels = initial("INFO");
+    for part in text.split(',').map(str::trim) {
+        let (name, level) = part.split_once('=').unwrap_or((ROOT, part));
+        let logger = Logging::logger(name.trim())
+            .ok_or_else(|| format!("logger {name:?}: expected one of {}", LOGGERS.join(", ")))?;
+        let level = level.trim().to_uppercase();
+        if !["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].contains(&level.as_str()) {
             return Err(format!(
                 "level {level:?}: expected error, warn, info, debug or trace"
             ));
         }
-        let levels = initial(&root);
+        levels.insert(logger, level);
+    }
+    Ok(levels)
+}
+
+impl Logging {
+    /// Logs to standard output from now on, for the whole process. `levels` is a level for all,
+    /// and `LOGGER=LEVEL` for single ones, with commas between: `warn,storage=debug`.
+    ///
+    /// # Errors
+    /// A level that is none of `error`, `warn`, `info`, `debug` and `trace`, or an unknown logger.
+    pub fn init(levels: &str, format: Format) -> Result<Logging, String> {
+        let levels = parse(levels)?;
         let (filter, handle) = reload::Layer::new(filter_of(&levels));
         let lines = tracing_subscriber::fmt::layer().with_target(false);
         let registry = tracing_subscriber::registry().with(filter);
@@ -155,6 +167,27 @@ mod tests {
     use controller::Loggers as _;
 
     use super::*;
+
+    #[test]
+    fn levels_are_one_for_all_and_others_for_single_loggers() {
+        let levels = parse("warn, storage=Debug,root=error").unwrap();
+        let pairs: Vec<_> = levels.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let expected = [
+            ("openraft", "WARN"),
+            ("root", "ERROR"),
+            ("storage", "DEBUG"),
+        ];
+        assert_eq!(pairs, expected);
+        for (wrong, reason) in [
+            ("loud", "\"LOUD\""),
+            ("", "\"\""),
+            ("info,disk=warn", "\"disk\""),
+            ("storage=", "\"\""),
+        ] {
+            let error = parse(wrong).unwrap_err();
+            assert!(error.contains(reason), "{wrong}: {error}");
+        }
+    }
 
     #[test]
     fn a_broker_inside_another_program_has_no_loggers() {

@@ -3,11 +3,19 @@
 results.py part PART MODULE VERSION FILE   standard input is a part's output; appends its modes to FILE
 results.py total IMAGE ID FILE             the whole as JSON, for the documents
 results.py count FILE                      `N passed, N failed`; fails when something has failed
+results.py document [--check]              the table in docs/image.md from results.json beside this file
 """
 
 import datetime
 import json
+import pathlib
 import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+RECORDED = HERE / "results.json"
+PAGE = HERE.parent.parent / "docs" / "image.md"
+BEGIN = "<!-- generated from compat-tests/modules/results.json: compat-tests/modules/results.py document -->\n"
+END = "<!-- end of the generated part -->\n"
 
 LANGUAGES = {
     "java": "Java",
@@ -76,5 +84,37 @@ def count(path):
     return failed == 0 and bool(runs)
 
 
-if not {"part": part, "total": total, "count": count}[sys.argv[1]](*sys.argv[2:]):
+def table(whole):
+    """The recorded run for a page: what ran, with which client, how it went and how long a start took."""
+    lines = [
+        f"Run on {whole['date']}: {whole['passed']} passed, {whole['failed']} failed.\n\n",
+        "| language | module | started as | tried with | result | started in |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    for run in whole["runs"]:
+        module = f"`{run['module']}` {run['version']}"
+        cells = [run["language"], module, run["mode"], run["client"], run["result"], f"{run['seconds']:.2f} s"]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def document(*words):
+    """Writes the table into the page; with --check fails where it is not there already."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        sys.exit(f"{PAGE} has no part for the results: {BEGIN}")
+    wanted = before + BEGIN + "\n" + table(json.loads(RECORDED.read_text(encoding="utf-8"))) + "\n" + END + after
+    if "--check" not in words:
+        PAGE.write_text(wanted, encoding="utf-8")
+    elif wanted != text:
+        print("docs/image.md has other results than results.json: run compat-tests/modules/results.py document")
+        return False
+    return True
+
+
+if not {"document": document, "part": part, "total": total, "count": count}[
+    sys.argv[1]
+](*sys.argv[2:]):
     sys.exit(1)

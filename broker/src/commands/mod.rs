@@ -3,6 +3,7 @@
 
 mod features;
 pub(crate) mod image;
+mod log4j;
 pub(crate) mod server;
 mod start;
 mod storage;

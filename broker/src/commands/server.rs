@@ -30,20 +30,20 @@ pub(crate) struct Server {
     /// How log lines are written.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace.
+    /// What is logged: error, warn, info, debug or trace; `warn,storage=debug` for one logger alone.
     #[arg(long, default_value = "info")]
     log_level: String,
 }
 
 impl Server {
     /// A server with the settings of a file and what is laid over them; all else is the default.
-    pub(super) fn of(properties: PathBuf, overrides: Vec<String>) -> Server {
+    pub(super) fn of(properties: PathBuf, overrides: Vec<String>, log_level: String) -> Server {
         Server {
             properties: Some(properties),
             overrides,
             ephemeral: false,
             log_format: LogFormat::Human,
-            log_level: "info".to_owned(),
+            log_level,
         }
     }
 }

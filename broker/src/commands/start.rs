@@ -13,6 +13,7 @@ use anyhow::Context;
 use klamm::ServerConfig;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::log4j;
 use super::server::{Server, run};
 
 const USAGE: &str =
@@ -61,7 +62,11 @@ pub(super) fn server_start(args: &[String]) -> ExitCode {
     let done = if start.daemon {
         start_daemon(&start)
     } else {
-        run(Server::of(start.properties, start.overrides), started)
+        let log_level = log4j::log_level();
+        run(
+            Server::of(start.properties, start.overrides, log_level),
+            started,
+        )
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +82,7 @@ fn start_daemon(start: &Start) -> anyhow::Result<()> {
     let (path, log) = daemon_log().context("no folder for kafkaServer.out; set LOG_DIR")?;
     let program = std::env::current_exe().context("could not find this program")?;
     let mut command = Command::new(program);
-    command.arg("server").arg(&start.properties);
+    command.arg("kafka-server-start").arg(&start.properties);
     for pair in &start.overrides {
         command.arg("--override").arg(pair);
     }
