@@ -150,12 +150,14 @@ pub(crate) async fn started(node: &Arc<Node>) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// Back to the state after the start.
+/// Back to the state after the start, when there were no rules of faults and the clock was the
+/// system's.
 pub(crate) async fn reset(node: &Arc<Node>) -> Result<Counts, ControlError> {
     let controls = &node.test_controls;
     let _turn = controls.turn().await;
     let initial = controls.snapshots.lock().initial.clone();
-    let counts = put_back::put_back(node, initial.ok_or(ControlError::NotStarted)?).await?;
+    let mut counts = put_back::put_back(node, initial.ok_or(ControlError::NotStarted)?).await?;
+    counts.faults_removed = node.faults.remove(None).len();
     if node.clock.is_moved() {
         move_clock(node, &[Change::Reset]).await;
     }

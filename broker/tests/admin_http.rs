@@ -148,3 +148,49 @@ fn an_embedded_broker_tells_where_its_http_port_is_and_takes_it_along() {
         TcpStream::connect(http.address()).is_err().then_some(())
     });
 }
+
+/// The method, path and body of a line of the documents that calls curl.
+fn curl(line: &str) -> (String, String, String) {
+    let quoted: Vec<&str> = line.split('\'').collect();
+    let body = line.contains(" -d ").then(|| quoted[quoted.len() - 2]);
+    let (_, rest) = line.split_once("localhost:8080").unwrap();
+    let path = rest.split(['\'', ' ']).next().unwrap();
+    let method = match line.split_once("-X ") {
+        Some((_, rest)) => rest.split(' ').next().unwrap(),
+        None if body.is_some() => "POST",
+        None => "GET",
+    };
+    // What is waited for is not there: one look is enough.
+    let (path, _) = path.split_once("&timeout_ms").unwrap_or((path, ""));
+    let path = if path.starts_with("/v1/wait") {
+        format!("{path}&timeout_ms=0")
+    } else {
+        path.to_owned()
+    };
+    (method.to_owned(), path, body.unwrap_or("").to_owned())
+}
+
+#[test]
+fn every_curl_of_the_documents_is_understood() {
+    for document in ["README.md", "docs/reset-and-clock.md", "docs/admin.md"] {
+        let folder = tempfile::tempdir().unwrap();
+        let start = start(&folder).with("klamm.test.mode", "true");
+        let node = start.with("klamm.topics", "orders:3").ready();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let calls = text.lines().filter(|line| line.starts_with("curl "));
+        let calls: Vec<_> = calls.map(curl).collect();
+        assert!(calls.len() > 10 || document == "docs/admin.md");
+        for (method, path, body) in calls {
+            let answer = node.http().ask(&method, &path, &body);
+            let is_understood = match path.starts_with("/v1/wait") {
+                true => [200, 408].contains(&answer.status),
+                false => [200, 201].contains(&answer.status),
+            };
+            assert!(
+                is_understood,
+                "{document}: {method} {path} {body}: {answer:?}"
+            );
+        }
+    }
+}

@@ -346,3 +346,51 @@ fn a_node_that_died_on_a_full_disk_starts_once_there_is_room() {
             .exists()
     );
 }
+
+/// What cannot be put back for want of room is told, and is put back once there is room.
+#[test]
+fn a_reset_on_a_full_disk_ends_and_works_once_there_is_room() {
+    let disk = Disk::mount();
+    let start = disk
+        .start()
+        .with("klamm.admin.listener", "127.0.0.1:0")
+        .with("klamm.test.mode", "true")
+        .with(
+            "klamm.seed",
+            "topics: [{name: kept, partitions: 2, records: [{value: seeded}]}]",
+        );
+    let node = start.ready();
+    let (http, mut client) = (node.http(), node.client());
+    let mut load = Load::new(&mut client);
+    for round in 0..3 {
+        client.produce("kept", 0, batch(&["more"])).unwrap();
+        client.try_delete("kept").unwrap().unwrap();
+        client.create("kept", 1, &[]);
+        let ballast = disk.fill();
+        if round == 0 {
+            load.produce_until_full(&mut client);
+        }
+        let nothing = serde_json::json!({});
+        let answer = http.post("/v1/reset", &nothing);
+        println!("reset on a full disk: {} {}", answer.status, answer.body);
+        assert!([200, 500].contains(&answer.status), "{answer:?}");
+        assert_eq!(http.get("/healthz").status, 200);
+        std::fs::remove_file(ballast).unwrap();
+        within(RESUMED, "a reset after there is room", || {
+            (http.post("/v1/reset", &nothing).status == 200).then_some(())
+        });
+        assert_eq!(client.read_all("kept", 0), [(0, b"seeded".to_vec())]);
+        assert_eq!(client.topic("kept").partitions.len(), 2);
+        assert_ne!(client.topic("plain").error_code, 0);
+        for partition in [0, 1] {
+            within(RESUMED, "a produce after the reset", || {
+                client.produce("kept", partition, batch(&["next"])).ok()
+            });
+        }
+    }
+    drop(client);
+    node.kill();
+    let node = start.ready();
+    assert_eq!(node.client().offset("kept", 0, -1), Ok(2));
+    node.stop();
+}

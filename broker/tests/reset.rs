@@ -283,13 +283,20 @@ fn a_snapshot_is_restored_as_often_as_it_is_asked_for() {
 }
 
 #[test]
-fn a_reset_brings_the_clock_back() {
+fn a_reset_brings_the_clock_back_and_ends_faults() {
     let folder = tempfile::tempdir().unwrap();
     let node = seeded(&folder);
     node.http()
         .post("/v1/clock", &json!({"advance_ms": 5000, "freeze": true}))
         .ok();
-    reset(&node);
+    let rule = json!({"api": "Produce", "error": "NOT_LEADER_OR_FOLLOWER"});
+    assert_eq!(node.http().post("/v1/faults", &rule).status, 201);
+    named(&node, "snapshot", "any");
+    assert_eq!(named(&node, "restore", "any")["faults_removed"], 0);
+    assert_eq!(reset(&node)["faults_removed"], 1);
+    assert_eq!(node.http().get("/v1/faults").ok()["faults"], json!([]));
+    let mut client = node.client();
+    assert_eq!(client.produce("empty", 0, batch(&["x"])), Ok(0));
     let clock = node.http().get("/v1/clock").ok();
     assert_eq!(
         (&clock["offset_ms"], &clock["frozen"]),

@@ -183,6 +183,20 @@ fn what_is_wrong_stops_the_start_with_its_place() {
     );
 }
 
+/// A user that could not log in would only seem to be there.
+#[test]
+fn users_stop_the_start_until_they_could_log_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = Start::new(folder.path())
+        .variable("KLAMM_USERS", "alice:secret")
+        .ends();
+    assert_eq!(ended.status.code(), Some(1));
+    let expected = "klamm.users: users need SASL, which this broker does not serve yet";
+    assert!(ended.text().contains(expected), "{}", ended.text());
+    assert!(!ended.text().contains("Kafka Server started"));
+    assert!(!ended.text().contains("secret"), "{}", ended.text());
+}
+
 #[test]
 fn records_beyond_one_batch_come_in_several() {
     let folder = tempfile::tempdir().unwrap();

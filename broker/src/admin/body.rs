@@ -1,7 +1,9 @@
 //! What handlers take: a JSON body, a query.
 //!
 //! Invariant: what does not fit is refused with the field, the place and what was expected, and
-//! never read beyond [`BODY_MAX`].
+//! never read beyond [`BODY_MAX`], nor waited for longer than [`BODY_TIMEOUT`].
+
+use std::time::Duration;
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -15,6 +17,9 @@ use super::ApiError;
 /// The largest body; all that is sent here is small.
 pub(super) const BODY_MAX: usize = 1024 * 1024;
 
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A body of JSON, whatever its content type says.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
@@ -22,12 +27,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let read = Bytes::from_request(request, state);
+        let read = tokio::time::timeout(BODY_TIMEOUT, read).await;
+        let bytes = read.map_err(|_| late())?.map_err(unread)?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         serde_json::from_slice(text)
             .map(JsonBody)
             .map_err(|error| ApiError::bad_request(format!("the body is not as expected: {error}")))
     }
+}
+
+fn late() -> ApiError {
+    ApiError::bad_request(format!(
+        "the body did not come within {} s: expected as many bytes as Content-Length says",
+        BODY_TIMEOUT.as_secs()
+    ))
 }
 
 fn unread(rejection: BytesRejection) -> ApiError {

@@ -22,8 +22,9 @@ use tracing::debug;
 use super::body::BODY_MAX;
 use super::{Admin, AdminAddress, router};
 
-/// Connections at once; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 128;
+/// Connections at once; further ones wait to be accepted. Whoever waits over `/v1/wait` holds one,
+/// and a suite of tests may wait for much at once.
+const CONNECTIONS_MAX: usize = 2048;
 /// How long the head of a request may take to come.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long an answer may take to leave once the broker stops.

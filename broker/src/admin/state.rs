@@ -94,6 +94,7 @@ fn shown(counts: Counts, began: Instant) -> Value {
         "topics_deleted": counts.topics_deleted,
         "topics_recreated": counts.topics_recreated,
         "partitions_put_back": counts.partitions_put_back,
+        "faults_removed": counts.faults_removed,
         "took_ms": began.elapsed().as_secs_f64() * 1000.0,
     })
 }

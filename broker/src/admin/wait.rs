@@ -78,7 +78,7 @@ pub(super) async fn wait(
             () = admin.stop.cancelled() => {
                 return Err(ApiError::unavailable("the broker is stopping"));
             }
-            () = awaited.news(deadline) => {}
+            () = awaited.news(started, deadline) => {}
         }
     }
 }
@@ -147,12 +147,13 @@ impl Awaited {
     }
 
     /// Completes when it is worth looking again, or at the deadline.
-    async fn news(&self, deadline: Instant) {
+    async fn news(&self, started: Instant, deadline: Instant) {
         match self {
             Awaited::Records(records) => records.news(deadline).await,
             // Groups tell nobody of their changes: they are asked now and then.
             Awaited::State(_) | Awaited::Lag(_) => {
-                tokio::time::sleep_until(deadline.min(Instant::now() + group::ASK_AGAIN)).await;
+                let again = Instant::now() + group::ask_again(started.elapsed());
+                tokio::time::sleep_until(deadline.min(again)).await;
             }
         }
     }

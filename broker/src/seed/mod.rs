@@ -124,17 +124,6 @@ impl Seed {
         }
         Ok(Seed { topics })
     }
-
-    #[allow(dead_code, reason = "reset asks for them")]
-    /// The topics, in the order in which they were asked for.
-    pub(crate) fn topics(&self) -> &[SeedTopic] {
-        &self.topics
-    }
-
-    #[allow(dead_code, reason = "reset asks for it")]
-    pub(crate) fn topic(&self, name: &str) -> Option<&SeedTopic> {
-        self.topics.iter().find(|topic| topic.name == name)
-    }
 }
 
 /// A setting that is more than blanks.

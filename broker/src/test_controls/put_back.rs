@@ -34,6 +34,8 @@ pub(crate) struct Counts {
     pub(crate) partitions_put_back: usize,
     pub(crate) topics_deleted: usize,
     pub(crate) topics_recreated: usize,
+    /// Rules of `/v1/faults`: a reset ends them, a restore leaves them.
+    pub(crate) faults_removed: usize,
 }
 
 /// A log that is to be put back, and the partition that has it.

@@ -19,8 +19,11 @@ use super::Seen;
 use crate::admin::Admin;
 use crate::coordinators::GROUP_TOPIC;
 
-/// How often a group is asked.
-pub(super) const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// How long before a group is asked again: soon at first, less often once it has lasted, so that
+/// a thousand who wait do not keep the coordinator from its groups.
+pub(super) fn ask_again(waited: Duration) -> Duration {
+    (waited / 10).clamp(Duration::from_millis(10), Duration::from_millis(200))
+}
 
 /// States of classic groups, as DescribeGroups names them.
 const STATES: [&str; 5] = [
