@@ -46,12 +46,16 @@ impl MetadataPublisher for ReplicaPublisher {
         let _changing = replicas.changing();
         self.set_strays_aside(image);
         let mut gone = Vec::new();
+        let mut logs = Vec::new();
         for topic in delta.topics_delta().deleted() {
-            self.delete(topic);
+            self.end(topic, &mut logs);
             gone.push(DeletedTopic {
                 name: topic.name.clone(),
                 id: topic.id,
             });
+        }
+        for (partition, error) in self.log_dir.delete_all(&logs) {
+            error!(%partition, %error, "could not delete the log");
         }
         if !gone.is_empty() {
             self.groups.topics_deleted(gone);
@@ -163,7 +167,8 @@ impl ReplicaPublisher {
         }
     }
 
-    fn delete(&self, topic: &TopicImage) {
+    /// Ends the partitions of a deleted topic; their logs are still to be deleted.
+    fn end(&self, topic: &TopicImage, logs: &mut Vec<Arc<storage::Log>>) {
         for &partition in topic.partitions.keys() {
             let topic_partition = TopicPartition {
                 topic: topic.name.clone(),
@@ -173,12 +178,10 @@ impl ReplicaPublisher {
                 self.groups.resign(partition);
             }
             let gone = ErrorCode::UnknownTopicOrPartition;
-            let deleted = match self.replicas.remove(&topic_partition, gone) {
-                Some(served) => self.log_dir.delete(served.log()),
-                // Its log could not be opened; it goes all the same.
-                None => self.log_dir.delete_found(&topic_partition),
-            };
-            if let Err(error) = deleted {
+            if let Some(served) = self.replicas.remove(&topic_partition, gone) {
+                logs.push(served.log().clone());
+            } else if let Err(error) = self.log_dir.delete_found(&topic_partition) {
+                // Its log could not be opened; it was to go all the same.
                 error!(partition = %topic_partition, %error, "could not delete the log");
             }
         }

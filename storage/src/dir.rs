@@ -190,7 +190,7 @@ impl LogDir {
                 Ok(to) => {
                     let kept = to.display();
                     warn!(log = %topic_partition, %kept, "no topic has this log: set aside");
-                    result = result.and(self.shared.forget_checkpoints(topic_partition));
+                    result = result.and(self.shared.forget_checkpoints(&[topic_partition]));
                 }
                 Err(error) => result = Err(error),
             }
@@ -265,7 +265,7 @@ impl LogDir {
         folder: &Path,
     ) -> Result<(), Error> {
         // What the files say of this name, they say of a topic that is gone.
-        self.shared.forget_checkpoints(topic_partition)?;
+        self.shared.forget_checkpoints(&[topic_partition])?;
         self.make_log_folder(topic_id, folder)
     }
 
@@ -301,10 +301,45 @@ impl LogDir {
 
     /// Closes a log and removes it.
     pub fn delete(&self, log: &Arc<Log>) -> Result<(), Error> {
-        log.close_for_deletion();
-        let topic_partition = log.topic_partition();
-        self.logs.lock().remove(topic_partition);
-        self.remove_folder(topic_partition, Some(log))
+        let failed = self.delete_all(std::slice::from_ref(log));
+        failed
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Closes logs and removes them; says which could not be. However many they are, checkpoints
+    /// are written and synced once.
+    pub fn delete_all(&self, logs: &[Arc<Log>]) -> Vec<(TopicPartition, Error)> {
+        let mut failed = Vec::new();
+        let mut renamed = Vec::new();
+        for log in logs {
+            log.close_for_deletion();
+            let of = log.topic_partition();
+            self.logs.lock().remove(of);
+            // First, so that no half of it is found after a crash.
+            match self.rename_folder(of, "delete") {
+                Ok(to) => {
+                    log.folder_renamed(to.clone());
+                    renamed.push((of, to));
+                }
+                Err(error) => failed.push((of.clone(), error)),
+            }
+        }
+        let names: Vec<&TopicPartition> = renamed.iter().map(|(of, _)| *of).collect();
+        if let Some((first, _)) = renamed.first()
+            && let Err(error) = self.shared.forget_checkpoints(&names)
+        {
+            failed.push(((*first).clone(), error));
+            return failed;
+        }
+        for (of, to) in renamed {
+            match self.shared.fs.remove_dir_all(&to) {
+                Ok(()) => info!(log = %of, "deleted the log"),
+                Err(error) => failed.push((of.clone(), Error::io("remove", &to, error))),
+            }
+        }
+        failed
     }
 
     /// Removes a log that was found and that nobody has opened, without looking into it. One that
@@ -314,7 +349,7 @@ impl LogDir {
         if let Some(log) = self.log(topic_partition) {
             return self.delete(&log);
         }
-        match self.remove_folder(topic_partition, None) {
+        match self.remove_folder(topic_partition) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Ok(())
             }
@@ -323,16 +358,9 @@ impl LogDir {
     }
 
     /// Renames a log's folder first, so that no half of it is found after a crash.
-    fn remove_folder(
-        &self,
-        topic_partition: &TopicPartition,
-        log: Option<&Log>,
-    ) -> Result<(), Error> {
+    fn remove_folder(&self, topic_partition: &TopicPartition) -> Result<(), Error> {
         let to = self.rename_folder(topic_partition, "delete")?;
-        if let Some(log) = log {
-            log.folder_renamed(to.clone());
-        }
-        self.shared.forget_checkpoints(topic_partition)?;
+        self.shared.forget_checkpoints(&[topic_partition])?;
         let fs = &*self.shared.fs;
         fs.remove_dir_all(&to)
             .map_err(|error| Error::io("remove", &to, error))?;

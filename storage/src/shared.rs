@@ -238,12 +238,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Forgets a log in all checkpoint files, durably.
-    pub(crate) fn forget_checkpoints(&self, log: &TopicPartition) -> Result<(), Error> {
+    /// Forgets logs in all checkpoint files, durably.
+    pub(crate) fn forget_checkpoints(&self, logs: &[&TopicPartition]) -> Result<(), Error> {
         self.with_reserve(|| {
             for file in CheckpointFile::ALL {
                 self.update_checkpoint(file, |offsets| {
-                    offsets.remove(log);
+                    for log in logs {
+                        offsets.remove(*log);
+                    }
                 })?;
             }
             Ok(())

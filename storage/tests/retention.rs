@@ -306,6 +306,48 @@ fn a_deleted_log_comes_back_empty_under_its_name() {
 }
 
 #[test]
+fn many_logs_are_deleted_at_once_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = open_dir(folder.path());
+    let logs: Vec<_> = (0..20)
+        .map(|number| {
+            let of = protocol::TopicPartition::new("many", number);
+            let log = dir.create_or_open(&of, topic_id(), LogConfig::default());
+            let log = log.unwrap();
+            append_at(&log, NOW.0);
+            log.sync_to(Offset(1)).unwrap();
+            log
+        })
+        .collect();
+    dir.checkpoint().unwrap();
+    let (gone, kept) = logs.split_at(19);
+    assert!(dir.delete_all(gone).is_empty());
+    for log in gone {
+        assert!(append(log, batch(&["late"])).is_err());
+    }
+    for file in [
+        "recovery-point-offset-checkpoint",
+        "replication-offset-checkpoint",
+    ] {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("many "))
+            .collect();
+        assert!(
+            told.iter().all(|line| line.starts_with("many 19 ")),
+            "{file}: {told:?}"
+        );
+    }
+    // One that is gone already is told, and keeps no other from being deleted.
+    let failed = dir.delete_all(&[gone[0].clone(), kept[0].clone()]);
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].0, protocol::TopicPartition::new("many", 0));
+    drop((logs, dir));
+    assert_eq!(open_dir(folder.path()).found_logs(), []);
+}
+
+#[test]
 fn a_found_log_that_nobody_wants_is_removed_unread() {
     let folder = tempfile::tempdir().unwrap();
     let dir = open_dir(folder.path());
