@@ -3,7 +3,7 @@
 results.py part PART MODULE VERSION FILE   standard input is a part's output; appends its modes to FILE
 results.py total IMAGE ID FILE             the whole as JSON, for the documents
 results.py count FILE                      `N passed, N failed`; fails when something has failed
-results.py document [--check]              the table in docs/image.md from results.json beside this file
+results.py document [--check]              the tables in docs/ from results.json beside this file
 """
 
 import datetime
@@ -13,7 +13,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 RECORDED = HERE / "results.json"
-PAGE = HERE.parent.parent / "docs" / "image.md"
+DOCS = HERE.parent.parent / "docs"
 BEGIN = "<!-- generated from compat-tests/modules/results.json: compat-tests/modules/results.py document -->\n"
 END = "<!-- end of the generated part -->\n"
 
@@ -98,18 +98,44 @@ def table(whole):
     return "".join(lines)
 
 
+def summary(whole):
+    """The same by module: how many ways to start it, and how many of them passed."""
+    modules = {}
+    for run in whole["runs"]:
+        counts = modules.setdefault((run["language"], run["module"], run["version"], run["client"]), [0, 0])
+        counts[0] += 1
+        counts[1] += run["result"] == "passed"
+    lines = [
+        f"Run on {whole['date']}: {whole['passed']} passed, {whole['failed']} failed, 0 skipped.\n\n",
+        "| language | module | version | tried with | ways to start it | passed |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    for (language, module, version, client), (ways, passed) in modules.items():
+        lines.append(f"| {language} | `{module}` | {version} | {client} | {ways} | {passed} |\n")
+    return "".join(lines)
+
+
 def document(*words):
-    """Writes the table into the page; with --check fails where it is not there already."""
-    text = PAGE.read_text(encoding="utf-8")
+    """Writes the tables into the pages; with --check fails where they are not there already."""
+    whole = json.loads(RECORDED.read_text(encoding="utf-8"))
+    same = [in_page(DOCS / page, part(whole), words) for page, part in PAGES.items()]
+    return all(same)
+
+
+PAGES = {"image.md": table, "compatibility.md": summary}
+
+
+def in_page(page, part, words):
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
-        sys.exit(f"{PAGE} has no part for the results: {BEGIN}")
-    wanted = before + BEGIN + "\n" + table(json.loads(RECORDED.read_text(encoding="utf-8"))) + "\n" + END + after
+        sys.exit(f"{page} has no part for the results: {BEGIN}")
+    wanted = f"{before}{BEGIN}\n{part}\n{END}{after}"
     if "--check" not in words:
-        PAGE.write_text(wanted, encoding="utf-8")
+        page.write_text(wanted, encoding="utf-8")
     elif wanted != text:
-        print("docs/image.md has other results than results.json: run compat-tests/modules/results.py document")
+        print(f"docs/{page.name} has other results than results.json: run compat-tests/modules/results.py document")
         return False
     return True
 
