@@ -21,6 +21,7 @@ class Step:
     unordered: bool = False
     eventually: bool = False
     help: bool = False
+    unread: bool = False
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Parser:
             step.expects.append(rest)
         elif word == "exit":
             step.code = int(rest)
-        elif word in ("silent", "unordered", "eventually", "help"):
+        elif word in ("silent", "unordered", "eventually", "help", "unread"):
             setattr(step, word, True)
         else:
             raise Malformed(f"what is '{word}'?")

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
+    let args = std::env::args_os().skip(1);
+    let mut args = args.map(|word| word.to_string_lossy().into_owned());
     let name = args.next().unwrap_or_default();
     let Some(tool) = tools::find(&name) else {
         let known: Vec<&str> = tools::names().collect();

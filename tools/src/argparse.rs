@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, Error};
 
+use crate::print;
+
 /// Reads `args` as `command` describes; what was asked for wrongly, or help, is printed.
 ///
 /// # Errors
@@ -22,16 +24,16 @@ pub fn parse(command: Command, args: &[String]) -> Result<ArgMatches, ExitCode> 
         .infer_long_args(true);
     command.clone().try_get_matches_from(args).map_err(|error| {
         if error.kind() == ErrorKind::DisplayHelp {
-            print!("{error}");
+            print::Output::stdout().bytes(error.to_string().as_bytes());
             return ExitCode::SUCCESS;
         }
         let name = command.get_name().to_owned();
         let mut chosen = chosen(command, args);
-        eprintln!(
+        crate::complain!(
             "{}",
             chosen.render_usage().to_string().replacen('U', "u", 1)
         );
-        eprintln!("{name}: error: {}", complaint(&error, &chosen));
+        crate::complain!("{name}: error: {}", complaint(&error, &chosen));
         ExitCode::FAILURE
     })
 }

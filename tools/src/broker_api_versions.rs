@@ -44,7 +44,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         ),
     ]);
     finish(act(&options, args), &options, |failure| {
-        eprintln!("{failure}\n{}\n", failure.trace());
+        crate::complain!("{failure}\n{}\n", failure.trace());
     })
 }
 

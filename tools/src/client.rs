@@ -232,7 +232,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             // Out of file descriptors: nothing a tool could do.
-            eprintln!("the tool cannot wait for the network: {error}");
+            crate::complain!("the tool cannot wait for the network: {error}");
             std::process::exit(1)
         }
     }

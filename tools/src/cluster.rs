@@ -31,7 +31,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     match act(name, matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}\n{}\n", failure.trace());
+            crate::complain!("{failure}\n{}\n", failure.trace());
             ExitCode::FAILURE
         }
     }

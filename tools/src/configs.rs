@@ -34,11 +34,11 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     let result = act(&options, args);
     finish(result, &options, |failure| {
         if PLAIN.contains(&failure.class()) || failure.class().starts_with("joptsimple.") {
-            eprintln!("{failure}");
+            crate::complain!("{failure}");
         } else {
             let args = args.join(" ");
-            eprintln!("Error while executing config command with args '{args}'");
-            eprintln!("{}", failure.trace());
+            crate::complain!("Error while executing config command with args '{args}'");
+            crate::complain!("{}", failure.trace());
         }
     })
 }

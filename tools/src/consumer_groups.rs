@@ -41,7 +41,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
             error(&format!(
                 "Executing consumer group command failed due to {failure}"
             ));
-            eprintln!("{}", failure.trace());
+            crate::complain!("{}", failure.trace());
             Ok(())
         }
         stop @ (Stop::Usage(_) | Stop::Version | Stop::Message(_) | Stop::Done(_)) => Err(stop),
@@ -59,7 +59,7 @@ fn read(options: &Options, args: &[String]) -> Result<Parsed, Stop> {
 fn uncaught(failure: &Failure) {
     let class = failure.class();
     debug_assert!(class.starts_with(OPTION_ERRORS), "{class}");
-    eprintln!("Exception in thread \"main\" {}", failure.trace());
+    crate::complain!("Exception in thread \"main\" {}", failure.trace());
 }
 
 fn act(parsed: &Parsed) -> Result<(), Stop> {

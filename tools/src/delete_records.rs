@@ -49,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     let options = options();
     let result = execute(&options, args);
     finish(result, &options, |failure| {
-        eprintln!("{failure}\n{}\n", failure.trace());
+        crate::complain!("{failure}\n{}\n", failure.trace());
     })
 }
 

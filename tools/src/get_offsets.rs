@@ -83,7 +83,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     let options = options();
     let result = execute(&options, args);
     finish(result, &options, |failure| {
-        eprintln!("Error occurred: {failure}\n{}\n", failure.trace());
+        crate::complain!("Error occurred: {failure}\n{}\n", failure.trace());
     })
 }
 
@@ -196,7 +196,7 @@ async fn print_offsets(client: &Client, partitions: Vec<TopicPartition>, time: i
                 "{}:{}:{offset}",
                 partition.topic, partition.partition
             )),
-            Err(failure) => eprintln!(
+            Err(failure) => crate::complain!(
                 "Skip getting offsets for topic-partition {partition} due to error: {}",
                 failure.named()
             ),

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         Ok(prepared) => prepared,
         Err(stop) => {
             return stop.end(&options, |failure| {
-                eprintln!("{failure}\n{}\n", failure.trace());
+                crate::complain!("{failure}\n{}\n", failure.trace());
             });
         }
     };

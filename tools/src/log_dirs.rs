@@ -49,7 +49,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     let options = options();
     let result = read(&options, args).and_then(|parsed| describe(&parsed));
     finish(result, &options, |failure| {
-        eprintln!("{failure}\n{}\n", failure.trace())
+        crate::complain!("{failure}\n{}\n", failure.trace())
     })
 }
 

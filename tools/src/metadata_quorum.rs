@@ -85,7 +85,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         .or(text("bootstrap-controller"))
         .is_none()
     {
-        eprintln!(
+        crate::complain!(
             "kafka-metadata-quorum: error: one of the arguments --bootstrap-server \
              --bootstrap-controller is required"
         );
@@ -94,11 +94,11 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     match act(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Failed(failure)) => {
-            eprintln!("{failure}\n{}\n", failure.trace());
+            crate::complain!("{failure}\n{}\n", failure.trace());
             ExitCode::FAILURE
         }
         Err(Stop::Message(message) | Stop::Usage(message)) => {
-            eprintln!("{message}");
+            crate::complain!("{message}");
             ExitCode::FAILURE
         }
         Err(Stop::Version) => ExitCode::SUCCESS,

@@ -47,6 +47,23 @@ impl Drop for Output {
     }
 }
 
+/// Writes on standard error. Where nobody reads it there is nobody to tell, and the tool goes on.
+pub fn error(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// As `println!`, which would end the program where nobody reads.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => { $crate::print::line(format!($($words)*)) };
+}
+
+/// As `eprintln!`, which would end the program where nobody reads.
+#[macro_export]
+macro_rules! complain {
+    ($($words:tt)*) => { $crate::print::error(&(format!($($words)*) + "\n")) };
+}
+
 /// Prints a line on standard output.
 pub fn line(text: impl AsRef<str>) {
     Output::stdout().line(text);
@@ -61,7 +78,7 @@ pub fn log_error(failure: &Failure, logger: &str) {
 pub fn log(level: &str, text: &str, logger: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let time = shown_time(now.unwrap_or_default());
-    eprintln!("[{time}] {level} {text} ({logger})");
+    crate::complain!("[{time}] {level} {text} ({logger})");
 }
 
 const SECONDS_A_DAY: u64 = 86_400;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::options::Options;
+use crate::print;
 
 /// The version whose tools these are, as `--version` prints it.
 pub const UPSTREAM_VERSION: &str = "4.3.1";
@@ -36,15 +37,15 @@ impl Stop {
     pub fn end(self, options: &Options, failed: impl FnOnce(&Failure)) -> ExitCode {
         match self {
             Stop::Usage(message) => {
-                eprint!("{message}\n{}", options.usage());
+                print::error(&format!("{message}\n{}", options.usage()));
                 ExitCode::FAILURE
             }
             Stop::Version => {
-                println!("{UPSTREAM_VERSION}");
+                crate::say!("{UPSTREAM_VERSION}");
                 ExitCode::SUCCESS
             }
             Stop::Message(message) => {
-                eprintln!("{message}");
+                crate::complain!("{message}");
                 ExitCode::FAILURE
             }
             Stop::Failed(failure) => {

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         })
     });
     finish(result, &options, |failure| {
-        eprintln!("{failure}\n{}\n", failure.trace());
+        crate::complain!("{failure}\n{}\n", failure.trace());
     })
 }
 

@@ -28,14 +28,14 @@ pub(super) fn run(args: &[String]) -> ExitCode {
         Some(("version-mapping", matches)) => version_mapping(matches),
         Some(("feature-dependencies", matches)) => feature_dependencies(matches),
         _ => {
-            println!("{}", base64(storage::new_uuid()));
+            tools::say!("{}", base64(storage::new_uuid()));
             Ok(())
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            eprintln!("{refusal}");
+            tools::complain!("{refusal}");
             ExitCode::FAILURE
         }
     }
@@ -157,7 +157,7 @@ fn format(matches: &ArgMatches) -> Result<(), Refusal> {
     let folder = config.data_folder();
     let cluster_id = text(matches, "cluster-id").unwrap_or_default();
     if folder.exists() && !folder.is_dir() {
-        println!(
+        tools::say!(
             "I/O error trying to read log directory {}. Ignoring...",
             folder.display()
         );
@@ -189,14 +189,14 @@ fn format(matches: &ArgMatches) -> Result<(), Refusal> {
                 folder.display()
             ));
         }
-        println!("All of the log directories are already formatted.");
+        tools::say!("All of the log directories are already formatted.");
         return Ok(());
     }
     let mut options = LogDirOptions::new(config.node_id());
     options.cluster_id = Some(cluster_id.to_owned());
     options.directory_id = directory_id;
-    println!("Bootstrap metadata: {}", bootstrap_metadata());
-    println!(
+    tools::say!("Bootstrap metadata: {}", bootstrap_metadata());
+    tools::say!(
         "Formatting {kind} {} with metadata.version {}.",
         folder.display(),
         MetadataVersion::of_level(LATEST).map_or("", |version| version.name)
@@ -364,27 +364,28 @@ fn info(matches: &ArgMatches) -> ExitCode {
     let config = match load(matches) {
         Ok(config) => config,
         Err(refusal) => {
-            eprintln!("{refusal}");
+            tools::complain!("{refusal}");
             return ExitCode::FAILURE;
         }
     };
     let folder = config.data_folder();
     let (found, problem) = look_at(folder);
     if folder.is_dir() {
-        println!("Found log directory:\n  {}\n", folder.display());
+        tools::say!("Found log directory:\n  {}\n", folder.display());
     }
     if let Some(found) = found {
         let id = found.directory_id.map(base64);
         let id = id.map_or_else(String::new, |id| format!("directory.id={id}, "));
-        println!(
+        tools::say!(
             "Found metadata: {{cluster.id={}, {id}node.id={}, version=1}}\n",
-            found.cluster_id, found.node_id
+            found.cluster_id,
+            found.node_id
         );
     }
     match problem {
         None => ExitCode::SUCCESS,
         Some(problem) => {
-            println!("Found problem:\n  {problem}\n");
+            tools::say!("Found problem:\n  {problem}\n");
             ExitCode::FAILURE
         }
     }
@@ -415,9 +416,9 @@ fn version_mapping(matches: &ArgMatches) -> Result<(), Refusal> {
     let newest = MetadataVersion::of_level(LATEST).map_or("", |version| version.name);
     let name = text(matches, "release-version").unwrap_or(newest);
     let version = stable_version(name, MetadataVersion::newest())?;
-    println!("metadata.version={} ({name})", version.level);
+    tools::say!("metadata.version={} ({name})", version.level);
     for feature in FEATURES {
-        println!("{}={}", feature.name, feature.default_level(version));
+        tools::say!("{}={}", feature.name, feature.default_level(version));
     }
     Ok(())
 }
@@ -442,7 +443,7 @@ fn dependencies_of(pair: &str) -> Result<(), Refusal> {
     if name == METADATA_VERSION {
         let version = MetadataVersion::of_level(level)
             .ok_or_else(|| format!("Unknown metadata.version {level}"))?;
-        println!("{name}={level} ({}) has no dependencies.", version.name);
+        tools::say!("{name}={level} ({}) has no dependencies.", version.name);
         return Ok(());
     }
     let feature = feature_by_name(name).ok_or_else(|| format!("Unknown feature: {name}"))?;
@@ -453,10 +454,10 @@ fn dependencies_of(pair: &str) -> Result<(), Refusal> {
     }
     match feature.requires.and_then(MetadataVersion::of_level) {
         Some(version) if level > 0 => {
-            println!("{name}={level} requires:");
-            println!("    metadata.version={} ({})", version.level, version.name);
+            tools::say!("{name}={level} requires:");
+            tools::say!("    metadata.version={} ({})", version.level, version.name);
         }
-        Some(_) | None => println!("{name}={level} has no dependencies."),
+        Some(_) | None => tools::say!("{name}={level} has no dependencies."),
     }
     Ok(())
 }

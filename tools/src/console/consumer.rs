@@ -59,7 +59,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
         }
     });
     finish(result, &options, |failure| {
-        eprintln!("Exception in thread \"main\" {}", failure.trace());
+        crate::complain!("Exception in thread \"main\" {}", failure.trace());
     })
 }
 
@@ -112,7 +112,7 @@ async fn run_consumer(wanted: Wanted, settings: Settings) -> Result<u8, Box<Fail
     let ended = match ending {
         Ending::Enough => Ok(0),
         Ending::Unread => {
-            eprintln!("Unable to write to standard out, closing consumer.");
+            crate::complain!("Unable to write to standard out, closing consumer.");
             Ok(0)
         }
         Ending::Signal(code) => Ok(code),
@@ -124,9 +124,9 @@ async fn run_consumer(wanted: Wanted, settings: Settings) -> Result<u8, Box<Fail
         Ending::Unprintable(failure) => Err(Box::new(failure)),
     };
     consumer.close().await;
-    eprintln!("Processed a total of {} messages", consumer.printer.count);
+    crate::complain!("Processed a total of {} messages", consumer.printer.count);
     if wanted.tells_events {
-        println!("shutdown_complete");
+        crate::say!("shutdown_complete");
     }
     ended
 }
@@ -350,7 +350,7 @@ impl Consumer {
         let committed = commit(&self.grouping, &self.settings, (-1, ""), positions).await;
         if let Err(failure) = committed {
             let group = &self.settings.group;
-            eprintln!("WARN Offset commit of group {group} failed: {failure}");
+            crate::complain!("WARN Offset commit of group {group} failed: {failure}");
         }
     }
 

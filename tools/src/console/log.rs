@@ -15,7 +15,7 @@ pub(super) fn error(logger: &str, message: &str, failure: &Failure) {
     // An exception without a text is its class alone.
     let trace = failure.trace();
     let trace = trace.trim_end().trim_end_matches(':');
-    eprintln!("[{}] ERROR {message} ({logger})\n{trace}", timestamp(ms));
+    crate::complain!("[{}] ERROR {message} ({logger})\n{trace}", timestamp(ms));
 }
 
 /// Milliseconds since 1970 as log4j shows a time; in UTC, as in a container.

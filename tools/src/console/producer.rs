@@ -8,7 +8,7 @@ mod reader;
 mod sender;
 mod settings;
 
-use std::io::{BufReader, IsTerminal, Stdin, Write};
+use std::io::{BufReader, IsTerminal, Stdin};
 use std::process::ExitCode;
 
 use tokio::sync::mpsc;
@@ -167,9 +167,9 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     finish(result, &options, |failure| {
         // What is wrong with the options' values is told without a stack trace.
         if failure.class().starts_with("joptsimple.") {
-            eprintln!("{failure}");
+            crate::complain!("{failure}");
         } else {
-            eprintln!("{}", failure.trace());
+            crate::complain!("{}", failure.trace());
         }
     })
 }
@@ -320,8 +320,7 @@ fn read_input(mut reader: LineReader, input: &mpsc::Sender<Input>) {
     let mut records = Vec::new();
     loop {
         if prompts {
-            print!(">");
-            let _ = std::io::stdout().flush();
+            crate::print::Output::stdout().bytes(b">");
         }
         let line = match lines.next() {
             Ok(Some(line)) => line,
@@ -387,7 +386,7 @@ async fn produce(
             piece = lines.recv(), if is_open && waiting.is_empty() && code == 0 => match piece {
                 Some(Input::Records(records)) => waiting.extend(records),
                 Some(Input::Failed(failure)) => {
-                    eprintln!("{}", failure.trace());
+                    crate::complain!("{}", failure.trace());
                     (is_open, code) = (false, 1);
                 }
                 None => is_open = false,
@@ -418,7 +417,7 @@ async fn sleep_until(at: Option<Instant>) {
 /// A record that was not even taken for sending: the exit code if it ends the tool.
 fn refused(record: &Record, topic: &str, is_sync: bool, failure: &Failure) -> u8 {
     if failure.class() == "java.lang.IllegalStateException" {
-        eprintln!("{}", failure.trace());
+        crate::complain!("{}", failure.trace());
         return 1;
     }
     let record = Lengths {
@@ -440,7 +439,7 @@ fn report(sender: &mut Sender, topic: &str, is_sync: bool) -> u8 {
 fn undelivered(record: Lengths, topic: &str, is_sync: bool, failure: &Failure) -> u8 {
     if is_sync {
         let thrown = failure.clone().within(EXECUTION_EXCEPTION, failure.named());
-        eprintln!("{}", thrown.trace());
+        crate::complain!("{}", thrown.trace());
         return 1;
     }
     let shown =

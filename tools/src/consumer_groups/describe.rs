@@ -56,9 +56,9 @@ fn has_table(group: &Described, rows: usize) -> bool {
             error(&format!("Consumer group '{name}' does not exist."));
             return false;
         }
-        "Empty" => eprintln!("\nConsumer group '{name}' has no active members."),
+        "Empty" => crate::complain!("\nConsumer group '{name}' has no active members."),
         "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => {
-            eprintln!("\nWarning: Consumer group '{name}' is rebalancing.");
+            crate::complain!("\nWarning: Consumer group '{name}' is rebalancing.");
         }
         _ => {}
     }

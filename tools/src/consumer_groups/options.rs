@@ -189,7 +189,7 @@ fn check_reset(options: &Options, parsed: &Parsed, has_groups: bool) -> Result<(
         ));
     }
     if !parsed.has("dry-run") && !parsed.has("execute") {
-        eprintln!(
+        crate::complain!(
             "WARN: No action will be performed as the --execute option is missing. In version 5.0, \
              this command will require either --dry-run or --execute to be specified. You should add \
              the --dry-run option explicitly if you are scripting this command and want to keep the \

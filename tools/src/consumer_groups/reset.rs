@@ -340,7 +340,7 @@ async fn within_logs(client: &Client, wanted: Offsets) -> Result<Offsets, Failur
             } else {
                 ("lower", "earliest")
             };
-            eprintln!(
+            crate::complain!(
                 "WARN New offset ({offset}) is {side} than {point} offset for topic partition \
                  {partition}. Value will be set to {kept}"
             );

@@ -149,7 +149,7 @@ pub(super) fn check(options: &Options, args: &[String], parsed: &Parsed) -> Resu
         ));
     }
     if parsed.has("delete-config") {
-        eprintln!(
+        crate::complain!(
             "delete-config option is no longer supported and deprecated since version 4.0. The \
              config will be fully removed in future releases."
         );

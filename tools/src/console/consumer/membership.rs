@@ -169,7 +169,7 @@ impl Membership {
         }
         let member = (self.generation, self.member_id.as_str());
         if let Err(failure) = commit(&self.client, &self.settings, member, positions).await {
-            eprintln!(
+            crate::complain!(
                 "WARN Offset commit of group {} failed: {failure}",
                 self.settings.group
             );
