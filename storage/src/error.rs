@@ -245,6 +245,8 @@ impl AppendError {
             | Error::Closed { .. }
             | Error::MessageTooLarge { .. }
             | Error::RecordListTooLarge { .. } => false,
+            // Upstream finds a body that cannot be decompressed later than a wrong checksum.
+            Error::Batch(BatchError::Decompression(_)) => true,
             Error::Batch(error) => ErrorCode::from(error.clone()) != ErrorCode::CorruptMessage,
             Error::InconsistentTopicId { .. }
             | Error::OffsetOutOfRange { .. }

@@ -10,7 +10,7 @@ use protocol::response::fetch::{
     AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch,
     NodeEndpoint, PartitionData,
 };
-use protocol::{ErrorCode, LeaderEpoch, Offset};
+use protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use replication::{Reached, Waiter};
 use storage::LogSlice;
 use tokio::time::Instant;
@@ -55,10 +55,7 @@ struct Bounds {
 }
 
 pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> FetchReply {
-    let bounds = match bounds(ctx, &request) {
-        Ok(bounds) => bounds,
-        Err(code) => return refuse_all(ctx, &request, code),
-    };
+    let bounds = bounds(ctx, &request);
     let context = match ctx.node.fetch_sessions.context(&request, ctx.version) {
         Ok(context) => context,
         Err(code) => {
@@ -69,18 +66,27 @@ pub(super) async fn handle(ctx: &RequestContext, request: FetchRequest) -> Fetch
             return FetchReply::from(response);
         }
     };
+    // Upstream reads the isolation level only where something is to be read, and then answers
+    // `UNKNOWN_SERVER_ERROR` (W9).
+    let is_known = |wanted: &Wanted| find(ctx, &wanted.key).is_ok();
+    if !(0..=1).contains(&request.isolation_level) && context.wanted().iter().any(is_known) {
+        return refuse_all(ctx, &request, ErrorCode::InvalidRequest);
+    }
     let mut readings = read_enough(ctx, &request, &bounds, context.wanted()).await;
-    readings.sort_by_key(|reading| matches!(reading.outcome, Err(Failed::Unknown(_))));
+    // Of what is unknown, upstream tells the ids first.
+    readings.sort_by_key(|reading| match reading.outcome {
+        Err(Failed::Unknown(ErrorCode::UnknownTopicId)) => 1,
+        Err(Failed::Unknown(_)) => 2,
+        Ok(_) | Err(Failed::Refused(_)) => 0,
+    });
     answer(ctx, &context, readings, &bounds)
 }
 
-/// Bounds that make no sense are `INVALID_REQUEST`, where upstream answers
-/// `UNKNOWN_SERVER_ERROR` (W9).
-fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorCode> {
-    let isolation = match request.isolation_level {
-        0 => Isolation::ReadUncommitted,
-        1 => Isolation::ReadCommitted,
-        _ => return Err(ErrorCode::InvalidRequest),
+fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Bounds {
+    let isolation = if request.isolation_level == 1 {
+        Isolation::ReadCommitted
+    } else {
+        Isolation::ReadUncommitted
     };
     let max_bytes = usize::try_from(request.max_bytes).ok();
     let max_bytes = max_bytes.map(|bytes| bytes.min(ctx.node.config.fetch_max_bytes));
@@ -90,12 +96,17 @@ fn bounds(ctx: &RequestContext, request: &FetchRequest) -> Result<Bounds, ErrorC
     } else {
         request.replica_id
     };
-    Ok(Bounds {
+    Bounds {
         min_bytes: min_bytes.min(max_bytes.unwrap_or(0)),
         max_bytes,
         isolation,
         is_follower: replica_id.0 >= 0,
-    })
+    }
+}
+
+fn find(ctx: &RequestContext, key: &Key) -> Result<TopicPartition, ErrorCode> {
+    let topic = topics::find(&ctx.image, ctx.version >= 13, &key.topic, key.topic_id)?;
+    topic.partition(key.partition)
 }
 
 /// Refuses a request as a whole: each partition too, where the client names topics.
@@ -225,17 +236,11 @@ fn read_one(
     left: usize,
     at_least_one_batch: bool,
 ) -> Result<Found, Failed> {
-    let Key {
-        topic,
-        topic_id,
-        partition,
-    } = &wanted.key;
-    let topic_partition = topics::find(&ctx.image, ctx.version >= 13, topic, *topic_id)
-        .and_then(|topic| topic.partition(*partition))
-        .map_err(Failed::Unknown)?;
+    let topic_partition = find(ctx, &wanted.key).map_err(Failed::Unknown)?;
     ctx.check_fault(&topic_partition.topic, topic_partition.partition)?;
     let partition = ctx.node.replicas.partition(&topic_partition)?;
     if bounds.is_follower {
+        partition.check_epoch(epoch(wanted.current_leader_epoch))?;
         // One node has no followers: whoever says to be one is not in the replica set.
         return Err(ErrorCode::NotLeaderOrFollower.into());
     }

@@ -21,7 +21,7 @@ pub(super) async fn handle(
 ) -> FindCoordinatorResponse {
     if ctx.version < 4 {
         let found = find(ctx, request.key_type, &request.key).await;
-        let coordinator = shape(request.key, found);
+        let coordinator = shape(request.key, found, "NONE");
         return FindCoordinatorResponse::default()
             .with_error_code(coordinator.error_code)
             .with_error_message(coordinator.error_message)
@@ -32,7 +32,7 @@ pub(super) async fn handle(
     let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
     for key in request.coordinator_keys {
         let found = find(ctx, request.key_type, &key).await;
-        coordinators.push(shape(key, found));
+        coordinators.push(shape(key, found, ""));
     }
     FindCoordinatorResponse::default().with_coordinators(coordinators)
 }
@@ -56,7 +56,10 @@ async fn find(
                 Some("share groups are not served: share.version is 0"),
             ));
         }
-        _ => return Err((ErrorCode::InvalidRequest, None)),
+        _ => {
+            let why = "a key's type is 0 (group), 1 (transaction, since version 1) or 2 (share, since version 6)";
+            return Err((ErrorCode::InvalidRequest, Some(why)));
+        }
     }
     let image = internal_topics::ensure(&ctx.node, GROUP_TOPIC)
         .await
@@ -69,14 +72,19 @@ async fn find(
     address.ok_or((ErrorCode::CoordinatorNotAvailable, None))
 }
 
-fn shape(key: StrBytes, found: Result<topics::NodeAddress, Refused>) -> Coordinator {
+/// `fine` is the message where there is no error, which upstream words in two ways.
+fn shape(
+    key: StrBytes,
+    found: Result<topics::NodeAddress, Refused>,
+    fine: &'static str,
+) -> Coordinator {
     let coordinator = Coordinator::default().with_key(key);
     match found {
         Ok((id, host, port, _)) => coordinator
             .with_node_id(id.into())
             .with_host(host)
             .with_port(port)
-            .with_error_message(Some(StrBytes::new())),
+            .with_error_message(Some(StrBytes::from_static_str(fine))),
         Err((code, message)) => coordinator
             .with_node_id((-1).into())
             .with_port(-1)

@@ -15,7 +15,7 @@ pub(super) async fn handle(
     mut request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
     let by_id = ctx.version >= 10;
-    let mut refused = Vec::new();
+    let mut refused = OffsetCommitResponse::default();
     let mut known = Vec::new();
     for mut topic in std::mem::take(&mut request.topics) {
         if by_id {
@@ -25,10 +25,14 @@ pub(super) async fn handle(
         }
         let (found, missing) = split(ctx, by_id, topic);
         known.extend(found);
-        refused.extend(missing);
+        let missing = missing.into_iter().collect();
+        merge(
+            &mut refused,
+            OffsetCommitResponse::default().with_topics(missing),
+        );
     }
     // What was refused comes first; with nothing left the coordinator is not asked.
-    let mut response = OffsetCommitResponse::default().with_topics(refused);
+    let mut response = refused;
     if !known.is_empty() {
         request.topics = known;
         let asked = groups::ask(ctx, GroupRequest::OffsetCommit(request)).await;
@@ -66,6 +70,7 @@ fn split(
                     .check_fault(&topic.name, partition.partition_index)
                     .is_ok()
         });
+    let is_unknown = found.is_err();
     let code = found
         .err()
         .unwrap_or(ErrorCode::UnknownTopicOrPartition)
@@ -82,7 +87,8 @@ fn split(
         .with_topic_id(topic.topic_id)
         .with_partitions(refused.collect());
     topic.partitions = known;
-    let refused = (!refused.partitions.is_empty()).then_some(refused);
+    // A topic that is not there is named even where no partition of it is.
+    let refused = (is_unknown || !refused.partitions.is_empty()).then_some(refused);
     let known = (!topic.partitions.is_empty()).then_some(topic);
     (known, refused)
 }

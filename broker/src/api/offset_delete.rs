@@ -16,7 +16,7 @@ pub(super) async fn handle(
 ) -> OffsetDeleteResponse {
     let mut refused = Vec::new();
     for mut topic in std::mem::take(&mut request.topics) {
-        refused.extend(take_unknown(ctx, &mut topic));
+        refused = merge(refused, take_unknown(ctx, &mut topic).into_iter().collect());
         if !topic.partitions.is_empty() {
             request.topics.push(topic);
         }
@@ -51,7 +51,8 @@ fn take_unknown(
     let refused = OffsetDeleteResponseTopic::default()
         .with_name(topic.name.clone())
         .with_partitions(refused.collect());
-    (!refused.partitions.is_empty()).then_some(refused)
+    // A topic that is not there is named even where no partition of it is.
+    (found.is_none() || !refused.partitions.is_empty()).then_some(refused)
 }
 
 /// Adds the coordinator's answer to what was refused before it was asked.

@@ -23,6 +23,7 @@ use crate::replica::Partition;
 const ACKS_ALL: i16 = -1;
 
 /// Why a partition's records were not taken, as the answer tells it.
+#[derive(Clone)]
 pub(super) struct Refused {
     code: ErrorCode,
     log_start_offset: Option<Offset>,
@@ -90,6 +91,13 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
     let acks = request.acks;
     let transactional_id = request.transactional_id.is_some();
     let mut appends = distinct(request.topic_data);
+    // Upstream looks into the first batch of each before anything else.
+    let unreadable = appends
+        .iter()
+        .find_map(|append| records::check_first(&append.records).err());
+    if let Some(refused) = unreadable {
+        return refuse_all(ctx, acks, appends, &refused);
+    }
     if !transactional_id
         && appends
             .iter()
@@ -97,10 +105,7 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
     {
         // Upstream asks whether the id may be used, and nobody may use none.
         let code = ErrorCode::TransactionalIdAuthorizationFailed;
-        appends
-            .iter_mut()
-            .for_each(|append| append.appended = refuse(append.index, code.into()));
-        return answer(ctx, acks, appends);
+        return refuse_all(ctx, acks, appends, &code.into());
     }
     for append in &mut appends {
         let size = append.records.len();
@@ -122,16 +127,25 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
 }
 
 /// Refuses every partition of a request.
-pub(super) fn refuse_all(
+pub(super) fn refuse_request(
     ctx: &RequestContext,
     request: ProduceRequest,
     code: ErrorCode,
 ) -> ProduceReply {
-    let mut appends = distinct(request.topic_data);
+    let appends = distinct(request.topic_data);
+    refuse_all(ctx, request.acks, appends, &code.into())
+}
+
+fn refuse_all(
+    ctx: &RequestContext,
+    acks: i16,
+    mut appends: Vec<Append>,
+    refused: &Refused,
+) -> ProduceReply {
     for append in &mut appends {
-        append.appended = refuse(append.index, code.into());
+        append.appended = refuse(append.index, refused.clone());
     }
-    answer(ctx, request.acks, appends)
+    answer(ctx, acks, appends)
 }
 
 /// One partition of the request.
@@ -178,22 +192,22 @@ async fn append_partition(
     append: &mut Append,
     acks: i16,
 ) -> Result<(Arc<Partition>, AppendInfo), Refused> {
-    if !(-1..=1).contains(&acks) {
-        return Err(ErrorCode::InvalidRequiredAcks.into());
-    }
     let topic = topics::find(
         &ctx.image,
         ctx.version >= 13,
         &append.topic.0,
         append.topic_id,
     )?;
+    let topic_partition = topic.partition(append.index)?;
+    ctx.check_fault(&topic_partition.topic, append.index)?;
+    records::check(ctx.version, &append.records)?;
+    if !(-1..=1).contains(&acks) {
+        return Err(ErrorCode::InvalidRequiredAcks.into());
+    }
     if topic.is_internal() {
         // Upstream lets `__admin_client` through (W3); a client's record there breaks groups.
         return Err(ErrorCode::InvalidTopicException.into());
     }
-    let topic_partition = topic.partition(append.index)?;
-    ctx.check_fault(&topic_partition.topic, append.index)?;
-    records::check(ctx.version, &append.records)?;
     if records::is_transactional(&append.records) {
         // Transactions are not finalised (transaction.version 0): nobody has begun one here.
         return Err(ErrorCode::InvalidTxnState.into());

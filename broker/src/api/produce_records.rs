@@ -31,6 +31,11 @@ pub(super) fn check(version: i16, records: &[u8]) -> Result<(), Refused> {
     }
 }
 
+/// Checks that the first batch, if there is a whole one, could be one at all.
+pub(super) fn check_first(records: &[u8]) -> Result<(), Refused> {
+    next_batch(records).map(|_| ())
+}
+
 /// Whether the first batch says that it is part of a transaction.
 pub(super) fn is_transactional(records: &[u8]) -> bool {
     BatchHeader::parse(records).is_ok_and(|header| header.attributes.is_transactional())

@@ -1,8 +1,6 @@
 //! CreatePartitions, and what creating topics shares with it: new partitions and the rules for
 //! assignments made by hand.
 
-use std::collections::BTreeSet;
-
 use metadata::record::Partition;
 use metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, TopicImage};
 use protocol::messages::create_partitions_request::CreatePartitionsTopic;
@@ -12,6 +10,7 @@ use protocol::{ErrorCode, LeaderEpoch, TopicId};
 use uuid::Uuid;
 
 use super::api_error::ApiError;
+use super::topics::Duplicates;
 use super::{Decision, Environment, MAX_PARTITIONS_PER_REQUEST, UNASSIGNED_DIRECTORY};
 use crate::placement;
 
@@ -149,30 +148,32 @@ pub(crate) fn check_assignment(
     }
 }
 
+/// Whether any topic is named just once.
+pub(crate) fn has_topics_to_grow(request: &CreatePartitionsRequest) -> bool {
+    let duplicates = Duplicates::among(request.topics.iter().map(|topic| &topic.name));
+    let mut topics = request.topics.iter();
+    topics.any(|topic| !duplicates.contains(&topic.name))
+}
+
 pub(crate) fn create_partitions(
     request: &CreatePartitionsRequest,
     image: &MetadataImage,
     env: &mut Environment<'_>,
 ) -> Decision<CreatePartitionsResponse> {
-    let mut seen = BTreeSet::new();
-    let mut duplicates: Vec<&TopicName> = Vec::new();
-    for topic in &request.topics {
-        if !seen.insert(&topic.name) && !duplicates.contains(&&topic.name) {
-            duplicates.push(&topic.name);
-        }
-    }
+    let duplicates = Duplicates::among(request.topics.iter().map(|topic| &topic.name));
     let duplicate = Err(ApiError::new(
         ErrorCode::InvalidRequest,
         "Duplicate topic name.",
     ));
     let mut results: Vec<CreatePartitionsTopicResult> = duplicates
+        .ordered
         .iter()
         .map(|name| answered(name, &duplicate))
         .collect();
     let wanted: Vec<&CreatePartitionsTopic> = request
         .topics
         .iter()
-        .filter(|topic| !duplicates.contains(&&topic.name))
+        .filter(|topic| !duplicates.contains(&topic.name))
         .collect();
     if let Err(error) = check_total(&wanted, image) {
         return Decision::answer(refuse_create_partitions(request, &error));

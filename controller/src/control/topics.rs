@@ -30,7 +30,7 @@ pub(crate) fn create_topics(
     image: &MetadataImage,
     env: &mut Environment<'_>,
 ) -> Decision<CreateTopicsResponse> {
-    let duplicates = duplicates(request.topics.iter().map(|topic| &topic.name));
+    let duplicates = Duplicates::among(request.topics.iter().map(|topic| &topic.name));
     let mut response = CreateTopicsResponse::default();
     let wanted: Vec<&CreatableTopic> = request
         .topics
@@ -52,7 +52,7 @@ pub(crate) fn create_topics(
             Err(error) => response.topics.push(refused(&topic.name, &error)),
         }
     }
-    for name in &duplicates {
+    for name in &duplicates.ordered {
         let error = ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
         response.topics.push(refused(name, &error));
     }
@@ -70,6 +70,14 @@ pub(crate) fn create_topics(
         return Decision::answer(response);
     }
     Decision::atomic(records, response)
+}
+
+/// Whether any topic is left when those refused by their names alone are gone.
+pub(crate) fn has_topics_to_create(request: &CreateTopicsRequest) -> bool {
+    let duplicates = Duplicates::among(request.topics.iter().map(|topic| &topic.name));
+    request.topics.iter().any(|topic| {
+        !duplicates.contains(&topic.name) && topic.name.as_str() != CLUSTER_METADATA_TOPIC
+    })
 }
 
 /// The answer when the request as a whole is refused.
@@ -93,15 +101,26 @@ fn refused(name: &TopicName, error: &ApiError) -> CreatableTopicResult {
 }
 
 /// The names that come more than once, in the order of the request.
-fn duplicates<'a>(names: impl Iterator<Item = &'a TopicName>) -> Vec<TopicName> {
-    let mut seen = BTreeSet::new();
-    let mut duplicates: Vec<TopicName> = Vec::new();
-    for name in names {
-        if !seen.insert(name) && !duplicates.contains(name) {
-            duplicates.push(name.clone());
+pub(super) struct Duplicates<'a> {
+    pub(super) ordered: Vec<&'a TopicName>,
+    known: BTreeSet<&'a TopicName>,
+}
+
+impl<'a> Duplicates<'a> {
+    pub(super) fn among(names: impl Iterator<Item = &'a TopicName>) -> Self {
+        let mut seen = BTreeSet::new();
+        let (mut ordered, mut known) = (Vec::new(), BTreeSet::new());
+        for name in names {
+            if !seen.insert(name) && known.insert(name) {
+                ordered.push(name);
+            }
         }
+        Self { ordered, known }
     }
-    duplicates
+
+    pub(super) fn contains(&self, name: &TopicName) -> bool {
+        self.known.contains(name)
+    }
 }
 
 fn check_total_of_partitions(
@@ -388,6 +407,12 @@ pub(crate) fn delete_topics(
         records,
         DeleteTopicsResponse::default().with_responses(responses),
     )
+}
+
+/// Whether any topic is left when those that are named wrongly are gone.
+pub(crate) fn has_topics_to_delete(request: &DeleteTopicsRequest) -> bool {
+    let wanted = wanted(request);
+    !wanted.names.is_empty() || !wanted.ids.is_empty()
 }
 
 /// The answer when the request as a whole is refused.

@@ -110,8 +110,10 @@ impl ControllerHandle {
     ) -> CreateTopicsResponse {
         let request = Arc::new(request);
         let asked = Arc::clone(&request);
+        // Without time there is none to create, but enough to tell what is not looked up.
+        let timeout_ms = topics::has_topics_to_create(&request).then_some(request.timeout_ms);
         let response = self
-            .submit(Some(request.timeout_ms), move |image, env| {
+            .submit(timeout_ms, move |image, env| {
                 topics::create_topics(&asked, image, env)
             })
             .await
@@ -137,8 +139,9 @@ impl ControllerHandle {
         let request = Arc::new(request);
         let asked = Arc::clone(&request);
         let api_version = context.api_version;
+        let timeout_ms = topics::has_topics_to_delete(&request).then_some(request.timeout_ms);
         let response = self
-            .submit(Some(request.timeout_ms), move |image, env| {
+            .submit(timeout_ms, move |image, env| {
                 topics::delete_topics(&asked, api_version, image, env)
             })
             .await
@@ -164,7 +167,8 @@ impl ControllerHandle {
     ) -> CreatePartitionsResponse {
         let request = Arc::new(request);
         let asked = Arc::clone(&request);
-        self.submit(Some(request.timeout_ms), move |image, env| {
+        let timeout_ms = partitions::has_topics_to_grow(&request).then_some(request.timeout_ms);
+        self.submit(timeout_ms, move |image, env| {
             partitions::create_partitions(&asked, image, env)
         })
         .await
@@ -231,6 +235,10 @@ impl ControllerHandle {
         _context: RequestContext,
         request: ElectLeadersRequest,
     ) -> ElectLeadersResponse {
+        if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
+            // As upstream: nothing is asked, so nothing can be wrong with it.
+            return ElectLeadersResponse::default();
+        }
         let request = Arc::new(request);
         let asked = Arc::clone(&request);
         self.submit(Some(request.timeout_ms), move |image, env| {

@@ -70,7 +70,7 @@ impl Faultable for ProduceRequest {
     type Answer = produce::ProduceReply;
 
     fn refused(self, ctx: &RequestContext, code: ErrorCode) -> produce::ProduceReply {
-        produce::refuse_all(ctx, self, code)
+        produce::refuse_request(ctx, self, code)
     }
 
     fn topics(&self, ctx: &RequestContext) -> Topics {

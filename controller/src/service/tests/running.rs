@@ -316,6 +316,26 @@ async fn a_request_without_time_changes_nothing() {
     node.stop().await;
 }
 
+#[tokio::test]
+async fn a_request_without_time_still_tells_what_is_wrong_with_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = start(folder.path()).await;
+    node.register(1).await;
+    let mut twice = create_request("twice", 1).with_timeout_ms(0);
+    twice.topics.extend(twice.topics.clone());
+    let response = node.handle.create_topics(context(), twice).await;
+    let told: Vec<i16> = response.topics.iter().map(|it| it.error_code).collect();
+    assert_eq!(told, [ErrorCode::InvalidRequest.code()]);
+    // A name that could be created makes all of them wait for time that there is not.
+    let mut more = create_request("twice", 1).with_timeout_ms(0);
+    more.topics.extend(more.topics.clone());
+    more.topics.extend(create_request("once", 1).topics);
+    let response = node.handle.create_topics(context(), more).await;
+    let late = ErrorCode::RequestTimedOut.code();
+    assert!(response.topics.iter().all(|it| it.error_code == late));
+    node.stop().await;
+}
+
 /// Another leader's decisions, as far as this controller can tell.
 async fn interfere(handle: crate::ControllerHandle, times: usize) -> usize {
     let mut accepted = 0;
