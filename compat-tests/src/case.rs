@@ -226,9 +226,75 @@ pub fn load(folder: &Path) -> Result<Vec<CaseFile>> {
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
     {
         let text = std::fs::read_to_string(path)?;
-        let file: CaseFile =
-            serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let file = expanded(&text).with_context(|| format!("{}", path.display()))?;
         files.push(file);
     }
     Ok(files)
+}
+
+/// A file with each scenario that has `each` (names and the texts they stand for) once per
+/// combination; `<name>` in the scenario becomes the text.
+fn expanded(text: &str) -> Result<CaseFile> {
+    let mut file: Value = serde_json::from_str(text)?;
+    let scenarios = file.get_mut("scenarios").and_then(Value::as_array_mut);
+    let scenarios = scenarios.context("no scenarios")?;
+    let mut all = Vec::new();
+    for mut scenario in std::mem::take(scenarios) {
+        let object = scenario
+            .as_object_mut()
+            .context("a scenario is an object")?;
+        let each: BTreeMap<String, Vec<String>> = match object.remove("each") {
+            None => BTreeMap::new(),
+            Some(each) => serde_json::from_value(each).context("each")?,
+        };
+        let name = scenario.get("name").and_then(Value::as_str);
+        let name = name.context("a scenario has a name")?.to_owned();
+        let mut texts = vec![(name, scenario.to_string())];
+        for (variable, values) in each {
+            let place = format!("<{variable}>");
+            let of_one = |(name, text): &(String, String)| -> Vec<(String, String)> {
+                let of_value = |value: &String| {
+                    let name = name.replace(&place, &in_a_name(value));
+                    (name, text.replace(&place, value))
+                };
+                values.iter().map(of_value).collect()
+            };
+            texts = texts.iter().flat_map(of_one).collect();
+        }
+        for (name, text) in texts {
+            let mut scenario: Value = serde_json::from_str(&text)?;
+            if let Some(object) = scenario.as_object_mut() {
+                object.insert("name".to_owned(), Value::from(name));
+            }
+            all.push(scenario);
+        }
+    }
+    *scenarios = all;
+    Ok(serde_json::from_value(file)?)
+}
+
+/// A text as it stands in names of topics.
+fn in_a_name(text: &str) -> String {
+    let parts = text.chars().map(|letter| match letter {
+        '-' => "minus".to_owned(),
+        '.' => "dot".to_owned(),
+        ',' => "and".to_owned(),
+        ' ' => "space".to_owned(),
+        other => other.to_ascii_lowercase().to_string(),
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_is_run_once_per_combination() {
+        let text = r#"{"api": "Fetch", "scenarios": [
+            {"name": "a-<x>-<y>", "each": {"x": ["1", "2"], "y": ["3", "4"]}}, {"name": "b"}]}"#;
+        let file = expanded(text).unwrap();
+        let names: Vec<&str> = file.scenarios.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a-1-3", "a-1-4", "a-2-3", "a-2-4", "b"]);
+    }
 }

@@ -3,11 +3,8 @@
 //! message or of documentation, counted but not failed), or open. UNKNOWN_SERVER_ERROR of ours is open even where
 //! upstream answers it too.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::path::matches;
@@ -21,6 +18,9 @@ pub struct Difference {
     pub upstream: Value,
     pub ours: Value,
     pub standing: Standing,
+    /// The place on the list of what is listed.
+    #[serde(skip)]
+    pub row: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,22 +37,25 @@ struct Entry {
     /// `API case`, with `*` for anything.
     case: String,
     place: String,
-    /// Both are compared when they are given.
+    /// Both are compared when they are given, null too.
+    #[serde(default, deserialize_with = "given")]
     upstream: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
     ours: Option<Value>,
     /// Values that ours must not have.
     #[serde(default)]
     not_ours: Vec<Value>,
     /// The sentence that wants the difference.
-    #[serde(rename = "why")]
-    _why: String,
+    why: String,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Which differences are right.
 pub struct Listed {
     entries: Vec<Entry>,
-    /// The entries that covered something, by their places in the list.
-    seen: RefCell<BTreeSet<usize>>,
     /// Whether an UNKNOWN_SERVER_ERROR that upstream has too is one of its own.
     upstream: bool,
 }
@@ -69,25 +72,24 @@ impl Listed {
     }
 
     fn new(entries: Vec<Entry>, upstream: bool) -> Self {
-        Self {
-            entries,
-            seen: RefCell::default(),
-            upstream,
-        }
+        Self { entries, upstream }
     }
 
-    /// Listed differences that no case showed: they are gone and should leave the list.
-    pub fn unseen(&self) -> Vec<String> {
-        let seen = self.seen.borrow();
-        let entries = self.entries.iter().enumerate();
-        let unseen = entries.filter(|(index, _)| !seen.contains(index));
-        unseen
-            .map(|(_, entry)| format!("{} {}", entry.case, entry.place))
-            .collect()
+    /// Case, place and reason of each entry, in the list's order.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| {
+            (
+                entry.case.as_str(),
+                entry.place.as_str(),
+                entry.why.as_str(),
+            )
+        })
     }
 
-    fn covers(&self, case: &str, place: &str, upstream: &Value, ours: &Value) -> bool {
-        let found = self.entries.iter().position(|entry| {
+    /// The entry that allows this difference.
+    fn covers(&self, case: &str, place: &str, upstream: &Value, ours: &Value) -> Option<usize> {
+        self.entries.iter().position(|entry| {
             matches(&entry.case, case)
                 && matches(&entry.place, place)
                 && entry
@@ -96,9 +98,7 @@ impl Listed {
                     .is_none_or(|wanted| wanted == upstream)
                 && entry.ours.as_ref().is_none_or(|wanted| wanted == ours)
                 && !entry.not_ours.contains(ours)
-        });
-        self.seen.borrow_mut().extend(found);
-        found.is_some()
+        })
     }
 }
 
@@ -114,7 +114,8 @@ pub fn compare(case: &str, upstream: &Value, ours: &Value, listed: &Listed) -> V
             ours,
             ..
         } = &*difference;
-        if listed.covers(case, place, upstream, ours) {
+        difference.row = listed.covers(case, place, upstream, ours);
+        if difference.row.is_some() {
             difference.standing = Standing::Listed;
         }
     }
@@ -164,6 +165,7 @@ fn note(place: &str, upstream: &Value, ours: &Value, found: &mut Vec<Difference>
         } else {
             Standing::Open
         },
+        row: None,
     });
 }
 
@@ -202,7 +204,7 @@ mod tests {
                 upstream: Some(json!("silence")),
                 ours: Some(json!("closed")),
                 not_ours: Vec::new(),
-                _why: String::new(),
+                why: String::new(),
             }],
             false,
         );

@@ -12,11 +12,13 @@ use compat_tests::case;
 use compat_tests::compare::Listed;
 use compat_tests::coverage::unprobed;
 use compat_tests::mask::Masks;
-use compat_tests::recording::Recording;
+use compat_tests::recording::{Recording, error_codes};
 use compat_tests::report::Report;
 use compat_tests::run::{Answers, CaseKey, Runner, Selection};
 use compat_tests::schema::{Compared, Schemas};
-use serde_json::Value;
+
+/// How much of the comparison may differ, for whatever good reasons.
+const LISTED_PERCENT_MAX: usize = 1;
 
 #[derive(Parser)]
 #[command(about = "Compares a broker, field by field, with what upstream Apache Kafka answers.")]
@@ -45,6 +47,9 @@ enum Verb {
         /// The broker is upstream itself, whose UNKNOWN_SERVER_ERRORs are right.
         #[arg(long)]
         upstream: bool,
+        /// Write the run's figures to `results/wire.json`, from which the compatibility page is made.
+        #[arg(long)]
+        write_results: bool,
         /// How many cases with open differences are printed.
         #[arg(long, default_value_t = 100)]
         show: usize,
@@ -74,6 +79,7 @@ fn main() -> Result<ExitCode> {
             target,
             json,
             upstream,
+            write_results,
             show,
         } => {
             let listed = if *upstream {
@@ -81,7 +87,12 @@ fn main() -> Result<ExitCode> {
             } else {
                 Listed::load()?
             };
-            check(folder, target, json.as_deref(), *show, &listed)
+            let output = Output {
+                json: json.as_deref(),
+                write_results: *write_results,
+                show: *show,
+            };
+            check(folder, target, &output, &listed)
         }
         Verb::Coverage => coverage(folder),
     }
@@ -183,21 +194,22 @@ fn raise_floor(folder: &Path, cases: usize) -> Result<Option<usize>> {
     Ok(Some(cases))
 }
 
-fn check(
-    folder: &Path,
-    target: &Target,
-    json: Option<&Path>,
+/// What becomes of the findings.
+struct Output<'a> {
+    json: Option<&'a Path>,
+    write_results: bool,
     show: usize,
-    listed: &Listed,
-) -> Result<ExitCode> {
+}
+
+fn check(folder: &Path, target: &Target, output: &Output<'_>, listed: &Listed) -> Result<ExitCode> {
     let start = Instant::now();
     let recording = Recording::load(&folder.join("recordings"))?;
     let answers = run(folder, target, &recording)?;
     let report = Report::new(&answers, &recording, listed);
-    if let Some(path) = json {
+    if let Some(path) = output.json {
         std::fs::write(path, serde_json::to_string_pretty(&report.findings)?)?;
     }
-    report.print_findings(show);
+    report.print_findings(output.show);
     report.print_counts();
     let floor: usize = std::fs::read_to_string(folder.join("floor"))?
         .trim()
@@ -209,14 +221,34 @@ fn check(
         start.elapsed().as_secs_f64()
     );
     if whole {
-        for entry in listed.unseen() {
+        for entry in report.unseen(listed) {
             println!("listed, but seen in no case: {entry}");
         }
+        println!(
+            "{} cases on the list of differences, {:.2} % (at most {LISTED_PERCENT_MAX} %), and {} in which \
+             upstream itself fails",
+            report.listed(),
+            100.0 * report.listed() as f64 / (cases - report.failing()).max(1) as f64,
+            report.failing()
+        );
     }
     let different = report.different();
     if whole && cases < floor {
         println!("FAILED: fewer cases than the floor");
         return Ok(ExitCode::FAILURE);
+    }
+    if whole && report.listed() * 100 > (cases - report.failing()) * LISTED_PERCENT_MAX {
+        println!("FAILED: too many cases are on the list of differences");
+        return Ok(ExitCode::FAILURE);
+    }
+    if output.write_results {
+        let results = report.results(listed, start.elapsed().as_secs_f64());
+        let path = folder.join("results").join("wire.json");
+        std::fs::create_dir_all(folder.join("results"))?;
+        std::fs::write(
+            path,
+            format!("{}\n", serde_json::to_string_pretty(&results)?),
+        )?;
     }
     println!("{} passed, {different} failed", cases - different);
     Ok(if different == 0 {
@@ -233,7 +265,7 @@ fn coverage(folder: &Path) -> Result<ExitCode> {
         let version = case.split(' ').nth(1).unwrap_or_default();
         let (count, codes) = counts.entry((api, version)).or_default();
         *count += 1;
-        error_codes(answer, codes);
+        codes.extend(error_codes(answer));
     }
     for ((api, version), (count, codes)) in &counts {
         let codes: Vec<String> = codes.iter().map(i64::to_string).collect();
@@ -245,21 +277,4 @@ fn coverage(folder: &Path) -> Result<ExitCode> {
         println!("not probed: {place}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn error_codes(answer: &Value, codes: &mut BTreeSet<i64>) {
-    match answer {
-        Value::Array(items) => items.iter().for_each(|item| error_codes(item, codes)),
-        Value::Object(object) => {
-            for (name, value) in object {
-                match value.as_i64() {
-                    Some(code) if name.ends_with("ErrorCode") => {
-                        codes.insert(code);
-                    }
-                    _ => error_codes(value, codes),
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }

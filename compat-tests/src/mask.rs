@@ -3,6 +3,7 @@
 //! replaced by the kind's name. A value of the wrong shape stays as it is and so shows as a
 //! difference. Error codes have no rule.
 
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -42,6 +43,8 @@ enum Kind {
     Clock,
     /// This machine.
     Host,
+    /// `/` and the IP address of whoever connected, which is a bridge's for a container.
+    ClientHost,
     /// 1 to 65535.
     Port,
     /// Not empty.
@@ -154,6 +157,11 @@ impl Masks {
             Kind::Host => {
                 let hosts = ["127.0.0.1", "localhost", "/127.0.0.1"];
                 (text.is_some_and(|text| hosts.contains(&text)), "<host>")
+            }
+            Kind::ClientHost => {
+                let address = text.and_then(|text| text.strip_prefix('/'));
+                let is_address = address.is_some_and(|it| it.parse::<IpAddr>().is_ok());
+                (is_address, "<host>")
             }
             Kind::Port => (
                 number.is_some_and(|number| (1..65536).contains(&number)),

@@ -28,7 +28,7 @@ pub(crate) type Variables = BTreeMap<String, Value>;
 
 /// Puts variables in: `"$name"` alone becomes the variable's value, `${name}` inside a text its
 /// text; `{"$repeat": [text, count]}` becomes one long text, and so does `{"$pad": [text, length]}`,
-/// the text and as many `t` as are wanting.
+/// the text and as many `t` as are wanting. `{"$number": text}` becomes the number that the text says.
 pub(crate) fn substitute(value: &Value, variables: &Variables) -> Result<Value> {
     Ok(match value {
         Value::String(text) => match text.strip_prefix('$') {
@@ -51,6 +51,10 @@ pub(crate) fn substitute(value: &Value, variables: &Variables) -> Result<Value> 
                 let (text, length) = text_and_number(arguments)?;
                 let text = interpolate(text, variables)?;
                 return Ok(Value::from(format!("{text:t<length$}")));
+            }
+            if let Some(Value::String(text)) = object.get("$number") {
+                let number: i64 = interpolate(text, variables)?.parse()?;
+                return Ok(Value::from(number));
             }
             let pairs = object.iter();
             pairs

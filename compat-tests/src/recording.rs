@@ -129,6 +129,21 @@ impl Recording {
     }
 }
 
+/// All error codes in an answer.
+pub fn error_codes(answer: &Value) -> BTreeSet<i64> {
+    match answer {
+        Value::Array(items) => items.iter().flat_map(error_codes).collect(),
+        Value::Object(object) => object
+            .iter()
+            .flat_map(|(name, value)| match value.as_i64() {
+                Some(code) if name.ends_with("ErrorCode") => BTreeSet::from([code]),
+                _ => error_codes(value),
+            })
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => BTreeSet::new(),
+    }
+}
+
 /// Names an answer; equal answers, equal names, on every machine.
 fn digest(bytes: &[u8]) -> u64 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes)

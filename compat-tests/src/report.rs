@@ -1,12 +1,12 @@
 //! What a check found: counts per API and version, and every open difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::compare::{Difference, Listed, Standing, compare};
-use crate::recording::Recording;
+use crate::recording::{Recording, error_codes};
 use crate::run::{Answers, CaseKey};
 
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ struct Counts {
     same: usize,
     different: usize,
     listed: usize,
+    failing: usize,
     wording: usize,
 }
 
@@ -32,6 +33,8 @@ pub struct Finding {
 pub struct Report {
     counts: BTreeMap<(String, i16), Counts>,
     pub findings: Vec<Finding>,
+    /// How many cases each row of the list covers.
+    rows: BTreeMap<usize, usize>,
 }
 
 impl Report {
@@ -79,12 +82,18 @@ impl Report {
         let has = |standing| differences.iter().any(|found| found.standing == standing);
         if has(Standing::Open) {
             counts.different += 1;
+        } else if has(Standing::Listed) && is_failing(upstream) {
+            counts.failing += 1;
         } else if has(Standing::Listed) {
             counts.listed += 1;
         } else {
             counts.same += 1;
         }
         counts.wording += usize::from(has(Standing::Wording));
+        let rows: BTreeSet<usize> = differences.iter().filter_map(|found| found.row).collect();
+        for row in rows {
+            *self.rows.entry(row).or_default() += 1;
+        }
         if !differences.is_empty() {
             self.findings.push(finding(None, differences));
         }
@@ -93,7 +102,7 @@ impl Report {
     pub fn cases(&self) -> usize {
         self.counts
             .values()
-            .map(|counts| counts.same + counts.different + counts.listed)
+            .map(|counts| counts.same + counts.different + counts.listed + counts.failing)
             .sum()
     }
 
@@ -101,10 +110,48 @@ impl Report {
         self.counts.values().map(|counts| counts.different).sum()
     }
 
+    /// Cases with a difference that is on the list, and with none that is not; upstream answers them.
+    pub fn listed(&self) -> usize {
+        self.counts.values().map(|counts| counts.listed).sum()
+    }
+
+    /// Cases on the list in which upstream itself fails: it has no answer to be the same as.
+    pub fn failing(&self) -> usize {
+        self.counts.values().map(|counts| counts.failing).sum()
+    }
+
+    /// Rows of the list that no case showed: they are gone and should leave the list.
+    pub fn unseen(&self, listed: &Listed) -> Vec<String> {
+        let rows = listed.rows().enumerate();
+        let unseen = rows.filter(|(row, _)| !self.rows.contains_key(row));
+        unseen
+            .map(|(_, (case, place, _))| format!("{case} {place}"))
+            .collect()
+    }
+
+    /// The run in figures, from which the compatibility page is made.
+    pub fn results(&self, listed: &Listed, seconds: f64) -> Value {
+        let counts = self.counts.iter().map(|((api, version), counts)| {
+            json!({
+                "api": api, "version": version, "same": counts.same,
+                "listed": counts.listed, "failing": counts.failing, "different": counts.different,
+            })
+        });
+        let rows = listed.rows().enumerate().map(|(row, (case, place, why))| {
+            let cases = self.rows.get(&row).copied().unwrap_or_default();
+            json!({ "case": case, "place": place, "why": why, "cases": cases })
+        });
+        json!({
+            "cases": self.cases(), "listed": self.listed(), "failing": self.failing(), "different": self.different(),
+            "seconds": seconds.round(), "counts": counts.collect::<Vec<_>>(),
+            "rows": rows.collect::<Vec<_>>(),
+        })
+    }
+
     pub fn print_counts(&self) {
         println!(
-            "{:<28}{:>8}{:>8}{:>11}{:>8}{:>9}",
-            "API", "version", "same", "different", "listed", "wording"
+            "{:<28}{:>8}{:>8}{:>11}{:>8}{:>9}{:>9}",
+            "API", "version", "same", "different", "listed", "failing", "wording"
         );
         let mut total = Counts::default();
         for ((api, version), counts) in &self.counts {
@@ -112,22 +159,27 @@ impl Report {
                 same,
                 different,
                 listed,
+                failing,
                 wording,
             } = counts;
-            println!("{api:<28}{version:>8}{same:>8}{different:>11}{listed:>8}{wording:>9}");
+            println!(
+                "{api:<28}{version:>8}{same:>8}{different:>11}{listed:>8}{failing:>9}{wording:>9}"
+            );
             total.same += same;
             total.different += different;
             total.listed += listed;
+            total.failing += failing;
             total.wording += wording;
         }
         let Counts {
             same,
             different,
             listed,
+            failing,
             wording,
         } = total;
         println!(
-            "{:<28}{:>8}{same:>8}{different:>11}{listed:>8}{wording:>9}",
+            "{:<28}{:>8}{same:>8}{different:>11}{listed:>8}{failing:>9}{wording:>9}",
             "all", ""
         );
     }
@@ -158,6 +210,12 @@ impl Report {
             }
         }
     }
+}
+
+/// Whether upstream fails in this case: UNKNOWN_SERVER_ERROR, or no answer at all.
+fn is_failing(upstream: &Value) -> bool {
+    let silent = upstream.as_array().into_iter().flatten();
+    error_codes(upstream).contains(&-1) || silent.into_iter().any(|seen| seen == "silence")
 }
 
 fn shorten(text: &str) -> String {

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::mask::Masks;
 use crate::mutate::{Mutation, mutations};
 use crate::path::{self, Variables};
-use crate::schema::{Compared, Schemas};
+use crate::schema::{Api, Compared, Schemas};
 
 const THREADS: usize = 24;
 
@@ -118,27 +118,7 @@ impl Runner<'_> {
                     .context("mutate wants a request")?;
                 all.extend(mutations(api, version, body).into_iter().map(Some));
             }
-            for (number, mutation) in all.into_iter().enumerate() {
-                let label = mutation.as_ref().map(|mutation| mutation.label.clone());
-                let mutation_name = label.unwrap_or_default();
-                if scenario
-                    .skip
-                    .keys()
-                    .any(|pattern| path::matches(pattern, &mutation_name))
-                {
-                    continue;
-                }
-                let key = CaseKey {
-                    api: api.name.clone(),
-                    scenario: scenario.name.clone(),
-                    version,
-                    mutation: mutation_name,
-                };
-                let wanted = |pattern: &String| path::matches(pattern, &key.to_string());
-                if selection.case.as_ref().is_none_or(wanted) {
-                    cases.push((key, number, mutation));
-                }
-            }
+            cases.extend(keyed(api, version, scenario, selection, all));
         }
         Ok(split(file, scenario, cases))
     }
@@ -196,6 +176,36 @@ fn run_case(
         }
     }
     Ok(Value::Array(seen))
+}
+
+/// The cases among these that are wanted, each with its number.
+fn keyed(
+    api: &Api,
+    version: i16,
+    scenario: &Scenario,
+    selection: &Selection,
+    mutations: Vec<Option<Mutation>>,
+) -> Vec<(CaseKey, usize, Option<Mutation>)> {
+    let mut cases = Vec::new();
+    for (number, mutation) in mutations.into_iter().enumerate() {
+        let label = mutation.as_ref().map(|mutation| mutation.label.clone());
+        let label = label.unwrap_or_default();
+        let mut skipped = scenario.skip.keys();
+        if skipped.any(|pattern| path::matches(pattern, &label)) {
+            continue;
+        }
+        let key = CaseKey {
+            api: api.name.clone(),
+            scenario: scenario.name.clone(),
+            version,
+            mutation: label,
+        };
+        let wanted = |pattern: &String| path::matches(pattern, &key.to_string());
+        if selection.case.as_ref().is_none_or(wanted) {
+            cases.push((key, number, mutation));
+        }
+    }
+    cases
 }
 
 fn split<'a>(
