@@ -57,6 +57,7 @@ impl MetadataPublisher for ReplicaPublisher {
         for (partition, error) in self.log_dir.delete_all(&logs) {
             error!(%partition, %error, "could not delete the log");
         }
+        let_go(logs);
         if !gone.is_empty() {
             self.groups.topics_deleted(gone);
         }
@@ -232,6 +233,21 @@ impl ReplicaPublisher {
                 partition.set_min_in_sync(min);
             }
         }
+    }
+}
+
+/// More deleted logs than these are let go of aside.
+const LET_GO_AT_ONCE: usize = 16;
+
+/// Whoever closes a deleted file last waits for the disk to free its blocks: for very many files
+/// that takes seconds, which nobody who waits for an answer should spend.
+fn let_go(logs: Vec<Arc<storage::Log>>) {
+    if logs.len() <= LET_GO_AT_ONCE {
+        return;
+    }
+    let thread = std::thread::Builder::new().name("log-purge".into());
+    if let Err(error) = thread.spawn(move || drop(logs)) {
+        info!(%error, "deleted logs were let go of at once");
     }
 }
 
