@@ -235,6 +235,14 @@ impl Attributes {
     pub fn with_control(self) -> Self {
         Attributes(self.0 | Self::CONTROL)
     }
+
+    pub fn with_delete_horizon(self) -> Self {
+        Attributes(self.0 | Self::DELETE_HORIZON)
+    }
+
+    pub fn without_delete_horizon(self) -> Self {
+        Attributes(self.0 & !Self::DELETE_HORIZON)
+    }
 }
 
 /// Who wrote a batch, where the producer is idempotent or transactional.
@@ -331,6 +339,13 @@ impl BatchHeader {
                 .0
                 .saturating_add(self.last_offset_delta.into()),
         )
+    }
+
+    /// From when on the tombstones of this batch may go; known since compaction first met them.
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        self.attributes
+            .has_delete_horizon()
+            .then_some(self.base_timestamp)
     }
 
     /// The offset of the first record behind this batch.

@@ -8,7 +8,7 @@ use protocol::Compression;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
     pub delete: bool,
-    /// Every record must have a key. Nothing is compacted yet.
+    /// Every record must have a key; of each key the last one is kept.
     pub compact: bool,
 }
 
@@ -23,7 +23,7 @@ pub enum TargetCompression {
     Codec(Compression),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     pub segment_bytes: u32,
     pub segment_ms: i64,
@@ -45,6 +45,8 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     pub compression: TargetCompression,
     pub preallocate: bool,
+    /// The part of a log that was not compacted yet must be larger than this part of it.
+    pub min_cleanable_dirty_ratio: f64,
     pub min_compaction_lag_ms: i64,
     pub max_compaction_lag_ms: i64,
     pub delete_retention_ms: i64,
@@ -73,10 +75,22 @@ impl Default for LogConfig {
             timestamp_after_max_ms: 3_600_000,
             compression: TargetCompression::Producer,
             preallocate: false,
+            min_cleanable_dirty_ratio: 0.5,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
             delete_retention_ms: 86_400_000,
             producer_id_expiration_ms: 86_400_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// How old a segment may be that is written to: a compacted log rolls in time for its lag.
+    pub(crate) fn roll_ms(&self) -> i64 {
+        if self.cleanup.compact && self.max_compaction_lag_ms > 0 {
+            self.segment_ms.min(self.max_compaction_lag_ms)
+        } else {
+            self.segment_ms
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use protocol::{TopicId, TopicPartition};
+use protocol::{Offset, TopicId, TopicPartition};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -431,10 +431,16 @@ impl LogDir {
                 };
                 for log in logs.iter().filter(is_open) {
                     let (recovery_point, log_start, high_watermark) = log.checkpoint_offsets();
+                    let compacted = log.compacted_checkpoint();
+                    if file == CheckpointFile::CompactedUpTo && compacted == Offset::ZERO {
+                        offsets.remove(log.topic_partition());
+                        continue;
+                    }
                     let offset = match file {
                         CheckpointFile::RecoveryPoints => recovery_point,
                         CheckpointFile::LogStartOffsets => log_start,
                         CheckpointFile::HighWatermarks => high_watermark,
+                        CheckpointFile::CompactedUpTo => compacted,
                     };
                     offsets.insert(log.topic_partition().clone(), offset);
                 }

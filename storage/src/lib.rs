@@ -32,7 +32,7 @@ pub use fs::{DirEntry, Fs, FsFile, OpenMode, RealFs};
 pub use identity::{format, new_uuid, read_identity};
 pub use kv::{CoordinatorView, Kv, ViewBatch};
 pub use log::{
-    AbortedTransaction, AppendInfo, AppendOrigin, FileRange, Log, LogContent, LogSlice,
-    ProducerSummary, SegmentFile, TimestampedOffset,
+    AbortedTransaction, AppendInfo, AppendOrigin, Cleanable, Compacted, FileRange, Log, LogContent,
+    LogSlice, Pace, ProducerSummary, SegmentFile, TimestampedOffset,
 };
 pub use put_back::{PutBack, PutBackResult};

@@ -164,9 +164,9 @@ impl LogDir {
                     let known = offsets.remove(of).unwrap_or_default();
                     let lower = match file {
                         // Above the end they would be taken for records that were lost.
-                        CheckpointFile::RecoveryPoints | CheckpointFile::HighWatermarks => {
-                            Offset::ZERO
-                        }
+                        CheckpointFile::RecoveryPoints
+                        | CheckpointFile::HighWatermarks
+                        | CheckpointFile::CompactedUpTo => Offset::ZERO,
                         CheckpointFile::LogStartOffsets => plan.log_start().min(known),
                     };
                     if lower > Offset::ZERO {

@@ -13,7 +13,7 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use crate::checkpoint::{
-    HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS, render_offsets,
+    COMPACTED_UP_TO, HIGH_WATERMARKS, LOG_START_OFFSETS, Offsets, RECOVERY_POINTS, render_offsets,
 };
 use crate::error::Error;
 use crate::fs::{Durable, Fs, FsFile, OpenMode, ReplaceError, replace_file};
@@ -28,27 +28,31 @@ const INDEX_ENTRIES_MAX: usize = 1 << 20;
 const RESERVE: &str = ".klamm_reserve";
 const RESERVE_BYTES: u64 = 1 << 20;
 
-/// The three checkpoint files, as they are on disk.
+/// The checkpoint files, as they are on disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Checkpoints {
     pub(crate) recovery_points: Offsets,
     pub(crate) log_start_offsets: Offsets,
     pub(crate) high_watermarks: Offsets,
+    pub(crate) compacted_up_to: Offsets,
 }
 
-/// One of the three.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckpointFile {
     RecoveryPoints,
     LogStartOffsets,
     HighWatermarks,
+    /// Logs that were compacted, only.
+    CompactedUpTo,
 }
 
 impl CheckpointFile {
-    pub(crate) const ALL: [CheckpointFile; 3] = [
+    pub(crate) const ALL: [CheckpointFile; 4] = [
         CheckpointFile::RecoveryPoints,
         CheckpointFile::LogStartOffsets,
         CheckpointFile::HighWatermarks,
+        CheckpointFile::CompactedUpTo,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +60,7 @@ impl CheckpointFile {
             CheckpointFile::RecoveryPoints => RECOVERY_POINTS,
             CheckpointFile::LogStartOffsets => LOG_START_OFFSETS,
             CheckpointFile::HighWatermarks => HIGH_WATERMARKS,
+            CheckpointFile::CompactedUpTo => COMPACTED_UP_TO,
         }
     }
 }
@@ -66,6 +71,7 @@ impl Checkpoints {
             CheckpointFile::RecoveryPoints => &mut self.recovery_points,
             CheckpointFile::LogStartOffsets => &mut self.log_start_offsets,
             CheckpointFile::HighWatermarks => &mut self.high_watermarks,
+            CheckpointFile::CompactedUpTo => &mut self.compacted_up_to,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | segment_index | log id (20), base offset (8), relative offset (4) | entries of 16 bytes: relative offset (4), position (4), largest timestamp before it (8) |
 //! | log_state | log id (20), 1, base offset (8) | segment summary: size (8), largest timestamp (8) |
 //! | log_state | log id (20), 2 | producer state: offset (8), snapshot as in `.snapshot` files |
+//! | log_state | log id (20), 4 | behind the last tombstone that compaction left out: offset (8) |
 //! | log_state | log id (20), 3, last offset (8) | aborted transaction: producer id (8), first offset (8), last stable offset (8) |
 //! | coordinator_view | the coordinator's | the coordinator's |
 
@@ -39,11 +40,15 @@ pub(crate) enum Key {
         log: LogId,
         last_offset: Offset,
     },
+    TombstonesGone {
+        log: LogId,
+    },
 }
 
 const SEGMENT_SUMMARY: u8 = 1;
 const PRODUCER_STATE: u8 = 2;
 const ABORTED_TRANSACTION: u8 = 3;
+const TOMBSTONES_GONE: u8 = 4;
 
 impl Key {
     pub(crate) fn encode(self) -> Vec<u8> {
@@ -66,6 +71,11 @@ impl Key {
             Key::ProducerState { log } => {
                 let mut key = log_prefix(log);
                 key.push(PRODUCER_STATE);
+                key
+            }
+            Key::TombstonesGone { log } => {
+                let mut key = log_prefix(log);
+                key.push(TOMBSTONES_GONE);
                 key
             }
             Key::AbortedTransaction { log, last_offset } => {
@@ -101,6 +111,7 @@ impl Key {
                 base_offset: offset()?,
             }),
             PRODUCER_STATE if rest.is_empty() => Some(Key::ProducerState { log }),
+            TOMBSTONES_GONE if rest.is_empty() => Some(Key::TombstonesGone { log }),
             ABORTED_TRANSACTION => Some(Key::AbortedTransaction {
                 log,
                 last_offset: offset()?,

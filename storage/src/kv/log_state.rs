@@ -116,6 +116,19 @@ impl Kv {
         )])
     }
 
+    /// Behind the last tombstone that compaction has left out.
+    pub(crate) fn put_tombstones_gone(&self, log: LogId, below: Offset) -> Result<(), Error> {
+        let key = Key::TombstonesGone { log }.encode();
+        let value = below.0.to_be_bytes().to_vec();
+        self.write(vec![Change::Put(Family::LogState, key, value)])
+    }
+
+    pub(crate) fn tombstones_gone(&self, log: LogId) -> Result<Option<Offset>, Error> {
+        let value = self.get(Family::LogState, &Key::TombstonesGone { log }.encode())?;
+        let below = value.and_then(|value| value.first_chunk().copied());
+        Ok(below.map(|below| Offset(i64::from_be_bytes(below))))
+    }
+
     pub(crate) fn put_aborted_transaction(
         &self,
         log: LogId,

@@ -4,6 +4,7 @@
 //! kept size. Only what was sealed is ever linked back; the rest is copied, since it is written on.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -34,6 +35,7 @@ pub struct LogContent {
     segments: Vec<(Offset, u64)>,
     log_start: Offset,
     log_end: Offset,
+    compactions: u64,
     epochs: Vec<EpochEntry>,
     /// Open transactions; producers outside of them are forgotten when the log is put back, so
     /// that those that live on may go on with any sequence.
@@ -65,11 +67,12 @@ impl LogContent {
     }
 
     /// Whether the log has had this content ever since. Logs are only appended to, cut at the
-    /// start, or put back.
+    /// start, compacted, or put back.
     pub(crate) fn is_still_in(&self, log: &Arc<Log>) -> bool {
         Weak::ptr_eq(&self.of.lock(), &Arc::downgrade(log))
             && log.log_end_offset() == self.log_end
             && log.log_start_offset() == self.log_start
+            && log.compactions.load(Ordering::Acquire) == self.compactions
     }
 
     pub(crate) fn is_now_in(&self, log: &Arc<Log>) {
@@ -145,6 +148,7 @@ impl Log {
             segments: Vec::new(),
             log_start: self.log_start_offset(),
             log_end: end.offset,
+            compactions: self.compactions.load(Ordering::Acquire),
             epochs: self.epochs.lock().entries().to_vec(),
             producers: writer.producers.in_transactions(),
             of: Mutex::new(Arc::downgrade(self)),

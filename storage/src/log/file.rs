@@ -119,9 +119,15 @@ impl SegmentFile {
         self.folder.read().join(&*self.name.lock())
     }
 
-    /// What the file is called after a rename.
-    pub(crate) fn set_name(&self, name: String) {
+    /// Renames the file within its folder. Nobody opens it meanwhile: another file may get its name.
+    pub(crate) fn rename(&self, fs: &dyn Fs, name: String) -> Result<(), Error> {
+        let _nobody_opens = self.handle.lock();
+        let from = self.path();
+        let to = self.folder.read().join(&name);
+        fs.rename(&from, &to)
+            .map_err(|error| Error::io("rename", from, error))?;
         *self.name.lock() = name;
+        Ok(())
     }
 
     /// Takes a file that was just made into the cache.

@@ -11,6 +11,7 @@
 
 mod append;
 mod close;
+mod compaction;
 mod content;
 mod file;
 mod leader_epochs;
@@ -29,6 +30,7 @@ mod truncate;
 mod types;
 mod validate;
 
+pub use compaction::{Cleanable, Compacted, Pace};
 pub use content::LogContent;
 pub(crate) use file::FileCache;
 pub use file::{FileRange, LogSlice, SegmentFile};
@@ -40,7 +42,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use protocol::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
@@ -69,6 +71,12 @@ pub struct Log {
     config: RwLock<Arc<LogConfig>>,
     /// Held while something is written, truncated or rolled; never while something is read.
     writer: Mutex<Writer>,
+    /// Held while sealed segments go or are replaced; taken before `writer`.
+    cleanup: Mutex<()>,
+    /// How often segments were replaced by what compaction left of them.
+    compactions: AtomicU64,
+    /// Below it no key is twice; 0 where nothing was compacted.
+    compacted: AtomicI64,
     segments: RwLock<BTreeMap<Offset, Arc<Segment>>>,
     end: Mutex<LogEnd>,
     log_start: AtomicI64,

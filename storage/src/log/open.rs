@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::{Offset, TopicId, TopicPartition};
 use tracing::{debug, warn};
 
+use super::compaction::{CLEANED, Swap};
 use super::file::{LogFolder, SegmentFile};
 use super::leader_epochs::LeaderEpochs;
 use super::read::RememberedPositions;
@@ -32,6 +33,8 @@ pub(crate) struct Listing {
     /// Base offset and size.
     segments: Vec<(Offset, u64)>,
     snapshots: Vec<Offset>,
+    /// What a compaction was about to put in the place of segments.
+    swaps: Vec<Swap>,
     /// Files that a crash left behind.
     leftovers: Vec<String>,
 }
@@ -53,7 +56,12 @@ impl Listing {
                 listing.segments.push((base_offset, entry.size));
             } else if let Some(offset) = offset_of(&entry.name, ".snapshot") {
                 listing.snapshots.push(offset);
-            } else if entry.name.ends_with(".deleted") || entry.name.ends_with(".tmp") {
+            } else if let Some(swap) = Swap::of_name(&entry.name, entry.size) {
+                listing.swaps.push(swap);
+            } else if [".deleted", ".tmp", CLEANED]
+                .iter()
+                .any(|end| entry.name.ends_with(end))
+            {
                 listing.leftovers.push(entry.name);
             }
         }
@@ -81,18 +89,24 @@ impl OpenRequest {
                 debug!(log = %self.topic_partition, name, %error, "a leftover stays");
             }
         }
+        for swap in std::mem::take(&mut self.listing.swaps) {
+            swap.finish(
+                &self.shared,
+                &self.folder,
+                self.id(),
+                &mut self.listing.segments,
+            )?;
+        }
         let checkpointed = |file| self.shared.checkpointed(file, &self.topic_partition);
         let recovery_point = checkpointed(CheckpointFile::RecoveryPoints).unwrap_or_default();
         let log_start = checkpointed(CheckpointFile::LogStartOffsets).unwrap_or_default();
         let high_watermark = checkpointed(CheckpointFile::HighWatermarks).unwrap_or_default();
+        let checkpointed_compaction = checkpointed(CheckpointFile::CompactedUpTo);
         let folder: LogFolder = Arc::new(RwLock::new(self.folder.clone()));
         let segments = self.segments(&folder, recovery_point.max(log_start))?;
         let first = segments.keys().next().copied().unwrap_or(log_start);
         let log_start = log_start.max(first);
-        let id = LogId {
-            topic_id: self.topic_id,
-            partition: self.topic_partition.partition,
-        };
+        let id = self.id();
         let recovered = if self.is_new {
             Recovered::empty()
         } else {
@@ -114,13 +128,22 @@ impl OpenRequest {
             };
             recovery.run()?
         };
+        let compacted = checkpointed_compaction.filter(|offset| *offset <= recovered.end);
+        let compacted = compacted.unwrap_or_default();
         Ok(self.build(
             id,
             folder,
             segments,
-            (log_start, high_watermark, recovery_point),
+            (log_start, high_watermark, recovery_point, compacted),
             recovered,
         ))
+    }
+
+    fn id(&self) -> LogId {
+        LogId {
+            topic_id: self.topic_id,
+            partition: self.topic_partition.partition,
+        }
     }
 
     /// The segments that are there, at least one.
@@ -177,7 +200,7 @@ impl OpenRequest {
         id: LogId,
         folder: LogFolder,
         segments: BTreeMap<Offset, Arc<Segment>>,
-        (log_start, high_watermark, recovery_point): (Offset, Offset, Offset),
+        (log_start, high_watermark, recovery_point, compacted): (Offset, Offset, Offset, Offset),
         recovered: Recovered,
     ) -> Log {
         let active = segments.values().next_back().map(Arc::clone);
@@ -205,6 +228,9 @@ impl OpenRequest {
                 deleted: Vec::new(),
             }),
             segments: RwLock::new(segments),
+            cleanup: Mutex::new(()),
+            compactions: AtomicU64::new(0),
+            compacted: AtomicI64::new(compacted.0),
             end: Mutex::new(LogEnd {
                 offset: end,
                 segment,

@@ -5,6 +5,7 @@
 //! out only after their CRC was checked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use protocol::{BatchHeader, Offset};
 use tracing::error;
@@ -28,12 +29,13 @@ pub(super) struct RememberedPositions {
 #[derive(Clone, Copy)]
 struct Remembered {
     offset: Offset,
-    segment: Offset,
+    /// Its serial number: another one may take its place under the same base offset.
+    segment: u64,
     position: u64,
 }
 
 impl RememberedPositions {
-    fn find(&self, offset: Offset, segment: Offset) -> Option<u64> {
+    fn find(&self, offset: Offset, segment: u64) -> Option<u64> {
         let of = |slot: &Remembered| slot.offset == offset && slot.segment == segment;
         self.slots
             .iter()
@@ -86,6 +88,23 @@ impl Log {
         max_bytes: usize,
         at_least_one_batch: bool,
     ) -> Result<LogSlice, ReadError> {
+        loop {
+            let before = self.compactions.load(Ordering::Acquire);
+            let found = self.read_once(from, limit, max_bytes, at_least_one_batch);
+            if self.compactions.load(Ordering::Acquire) == before {
+                return found;
+            }
+            // Segments were replaced: what lies behind one of them may have been passed over.
+        }
+    }
+
+    fn read_once(
+        &self,
+        from: Offset,
+        limit: Offset,
+        max_bytes: usize,
+        at_least_one_batch: bool,
+    ) -> Result<LogSlice, ReadError> {
         let end = self.end.lock().clone();
         let log_start_offset = self.log_start_offset();
         if from < log_start_offset || from > end.offset {
@@ -111,7 +130,7 @@ impl Log {
         Ok(LogSlice::empty(from))
     }
 
-    fn unreadable(&self, segment: &Segment, position: u64) -> Error {
+    pub(super) fn unreadable(&self, segment: &Segment, position: u64) -> Error {
         Error::Unreadable {
             topic_partition: self.topic_partition.clone(),
             path: segment.file.path(),
@@ -173,7 +192,7 @@ impl Log {
         let span = self.checked(segment, span)?;
         self.remembered.lock().remember(Remembered {
             offset: span.next_offset,
-            segment: segment.base_offset,
+            segment: segment.serial,
             position: span.end,
         });
         let len = usize::try_from(span.end - span.start).unwrap_or(usize::MAX);
@@ -224,7 +243,7 @@ impl Log {
     ) -> Result<Option<(u64, BatchHeader)>, Error> {
         let file = segment.file.open()?;
         let failed = |error| Error::io("read", segment.file.path(), error);
-        let remembered = self.remembered.lock().find(from, segment.base_offset);
+        let remembered = self.remembered.lock().find(from, segment.serial);
         if let Some(position) = remembered {
             if position == size {
                 return Ok(None);

@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 use protocol::{Offset, Timestamp};
 use tracing::{debug, info};
 
-use super::segment::{Segment, file_name};
+use super::segment::Segment;
 use super::{Log, Writer};
 use crate::config::LogConfig;
 use crate::error::Error;
@@ -25,6 +25,7 @@ impl Log {
     /// Also forgets producers that were silent too long, and removes files whose delay is over.
     pub fn apply_retention(&self, now: Timestamp) -> Result<usize, Error> {
         let config = self.config();
+        let _cleanup = self.cleanup.lock();
         let mut writer = self.writer()?;
         writer
             .producers
@@ -40,6 +41,7 @@ impl Log {
 
     /// Moves the start of the log up, for DeleteRecords. Durable when it returns.
     pub fn advance_log_start(&self, to: Offset) -> Result<(), Error> {
+        let _cleanup = self.cleanup.lock();
         let mut writer = self.writer()?;
         let log_start_offset = self.log_start_offset();
         let limit = self.high_watermark_checkpoint();
@@ -188,14 +190,9 @@ impl Log {
         segment: &Arc<Segment>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let from = segment.file.path();
-        let name = format!("{}.deleted", file_name(segment.base_offset));
-        let to = self.folder().join(&name);
-        self.shared
-            .fs
-            .rename(&from, &to)
-            .map_err(|error| Error::io("rename", from, error))?;
-        segment.file.set_name(name);
+        segment
+            .file
+            .rename(&*self.shared.fs, segment.deleted_name())?;
         self.segments.write().remove(&segment.base_offset);
         if let Err(error) = self
             .shared

@@ -58,7 +58,7 @@ impl Log {
         config: &LogConfig,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let limit = config.segment_ms.saturating_sub(writer.roll_jitter_ms);
+        let limit = config.roll_ms().saturating_sub(writer.roll_jitter_ms);
         let first = end.segment.first_timestamp()?.filter(|first| first.0 >= 0);
         let waited = match (first, writer.active_since) {
             (Some(first), _) => timestamp.0.saturating_sub(first.0),

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use protocol::{BatchHeader, Offset, Timestamp};
@@ -33,6 +33,10 @@ pub(crate) struct IndexAccess<'a> {
 
 pub(crate) struct Segment {
     pub(crate) base_offset: Offset,
+    /// No other segment of this process has it, whatever its base offset.
+    pub(crate) serial: u64,
+    /// The view has rows of another segment under this base offset, or will have.
+    detached: AtomicBool,
     pub(crate) file: Arc<SegmentFile>,
     size: AtomicU64,
     /// Bytes in front of it were there at the start and their CRCs have not all been checked.
@@ -58,6 +62,15 @@ pub(crate) fn file_name(base_offset: Offset) -> String {
     format!("{:020}.log", base_offset.0)
 }
 
+/// The time of the newest record; compaction leaves batches without any.
+fn newest(header: &BatchHeader) -> Timestamp {
+    if header.record_count == 0 {
+        Timestamp::NONE
+    } else {
+        header.max_timestamp
+    }
+}
+
 impl Segment {
     /// A segment that was just made.
     pub(crate) fn new(base_offset: Offset, file: Arc<SegmentFile>) -> Segment {
@@ -77,14 +90,43 @@ impl Segment {
             first_timestamp: None,
             complete,
         };
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Segment {
             base_offset,
+            serial: NEXT.fetch_add(1, Ordering::Relaxed),
+            detached: AtomicBool::new(false),
             file,
             size: AtomicU64::new(size),
             unchecked: AtomicU64::new(size),
             checked: Mutex::new(0..0),
             known: Mutex::new(known),
         }
+    }
+
+    /// What the file is called once it is no longer a part of the log.
+    pub(crate) fn deleted_name(&self) -> String {
+        format!("{}.{}.deleted", file_name(self.base_offset), self.serial)
+    }
+
+    /// Does without the view from now on, which gets rows of the segment that takes its place.
+    pub(super) fn detach(&self, access: IndexAccess<'_>) {
+        let mut known = self.known.lock();
+        self.detached.store(true, Ordering::Release);
+        access.shared.index_entries_removed(known.entries.len());
+        known.entries.clear();
+        known.bytes_since_entry = 0;
+    }
+
+    /// Takes the view again: no other segment takes its place after all.
+    pub(super) fn attach(&self) {
+        let mut known = self.known.lock();
+        self.detached.store(false, Ordering::Release);
+        known.complete = false;
+    }
+
+    /// Makes the index now, not at the first search.
+    pub(super) fn learn(&self, access: IndexAccess<'_>) -> Result<(), Error> {
+        self.rebuild(&mut self.known.lock(), access)
     }
 
     /// The CRCs from a position to the end of the file were checked at the start.
@@ -165,7 +207,7 @@ impl Segment {
             self.push_entry(&mut known, access, position, header.base_offset);
         }
         known.bytes_since_entry += header.size_in_bytes() as u64;
-        known.max_timestamp = known.max_timestamp.max(header.max_timestamp);
+        known.max_timestamp = known.max_timestamp.max(newest(header));
         if position == 0 {
             known.first_timestamp = Some(header.max_timestamp);
         }
@@ -309,6 +351,9 @@ impl Segment {
 
     /// Makes the index anew from the headers.
     fn rebuild(&self, known: &mut Known, access: IndexAccess<'_>) -> Result<(), Error> {
+        if self.detached.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let kv = access.shared.kv();
         if let Err(error) = kv.delete_segment(access.log, self.base_offset) {
             debug!(%error, "the index of a segment is not removed");
@@ -329,7 +374,7 @@ impl Segment {
                         self.push_entry(known, access, position, header.base_offset);
                     }
                     known.bytes_since_entry += header.size_in_bytes() as u64;
-                    known.max_timestamp = known.max_timestamp.max(header.max_timestamp);
+                    known.max_timestamp = known.max_timestamp.max(newest(&header));
                 }
                 Step::Invalid { position, error } => {
                     let file = self.file.path();
@@ -380,6 +425,9 @@ impl Segment {
         for _ in 0..2 {
             let in_memory = {
                 let mut known = self.known.lock();
+                if self.detached.load(Ordering::Acquire) {
+                    return Ok(None);
+                }
                 self.complete(&mut known, access)?;
                 let count = known.entries.partition_point(&holds);
                 count
@@ -395,6 +443,9 @@ impl Segment {
             let Some(entry) = entry else { return Ok(None) };
             if let Some(header) = self.verify(entry)? {
                 return Ok(Some((u64::from(entry.position), header)));
+            }
+            if self.detached.load(Ordering::Acquire) {
+                return Ok(None);
             }
             let file = self.file.path();
             error!(file = %file.display(), ?entry, "the index is wrong and made anew");

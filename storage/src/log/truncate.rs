@@ -33,6 +33,7 @@ impl Log {
         if first.is_none_or(|first| offset < first) {
             return self.truncate_fully_and_start_at(offset);
         }
+        let _cleanup = self.cleanup.lock();
         let _turn = self.sync.turn();
         let mut writer = self.writer()?;
         info!(log = %self.topic_partition, offset = offset.0, "truncates the log");
@@ -59,6 +60,7 @@ impl Log {
         self.log_start.fetch_min(offset.0, Ordering::AcqRel);
         self.high_watermark.fetch_min(offset.0, Ordering::AcqRel);
         self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
+        self.compacted.fetch_min(offset.0, Ordering::AcqRel);
         self.remembered.lock().clear();
         self.epochs.lock().truncate_from_end(offset);
         self.write_epochs(Durable::No)?;
@@ -69,6 +71,7 @@ impl Log {
 
     /// Removes everything; the log then starts and ends at an offset. Durable when it returns.
     pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), Error> {
+        let _cleanup = self.cleanup.lock();
         let _turn = self.sync.turn();
         let mut writer = self.writer()?;
         info!(log = %self.topic_partition, offset = offset.0, "starts the log anew");
@@ -93,6 +96,7 @@ impl Log {
         self.log_start.store(offset.0, Ordering::Release);
         self.high_watermark.store(offset.0, Ordering::Release);
         self.recovery_point.store(offset.0, Ordering::Release);
+        self.compacted.store(0, Ordering::Release);
         self.remembered.lock().clear();
         self.epochs.lock().clear();
         self.write_epochs(Durable::Yes)?;
@@ -104,7 +108,11 @@ impl Log {
         self.shared.sync_folder(&self.folder())?;
         for file in CheckpointFile::ALL {
             self.shared.update_checkpoint(file, |offsets| {
-                offsets.insert(self.topic_partition.clone(), offset);
+                if file == CheckpointFile::CompactedUpTo {
+                    offsets.remove(&self.topic_partition);
+                } else {
+                    offsets.insert(self.topic_partition.clone(), offset);
+                }
             })?;
         }
         Ok(())
