@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::admin::{Admin, AdminListener};
 use crate::api::Node;
+use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServerConfig;
 use crate::coordinators::GroupCoordinator;
@@ -128,6 +129,7 @@ impl Running {
             log_dir,
             groups,
             loggers: logging,
+            cleaner: Cleaner::default(),
             faults: Faults::default(),
             meters: Meters::new().map_err(StartError::Meters)?,
             resources,
@@ -176,6 +178,7 @@ impl Running {
             tokio::spawn(listener.run(node, resources, tasks.clone(), stop.clone()));
         }
         tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
+        tasks.spawn(cleaner::run(node.clone(), stop.clone()));
         node.ready.store(true, Ordering::Release);
         Ok(self)
     }

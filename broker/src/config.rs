@@ -401,6 +401,10 @@ fn log_config(topic: &TopicConfig) -> LogConfig {
             _ => TargetCompression::Producer,
         },
         preallocate: topic.preallocate,
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        delete_retention_ms: topic.delete_retention_ms,
         ..LogConfig::default()
     }
 }

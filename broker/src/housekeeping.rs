@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::api::Node;
+use crate::cleaner;
 use crate::clock::SystemClock;
 
 /// Runs until `stop`.
@@ -64,6 +65,7 @@ fn write_checkpoints(node: &Node) {
 pub(crate) fn clock_moved(node: &Node) {
     sync_due_at(node, Timestamp(i64::MAX));
     apply_retention(node);
+    cleaner::compact_what_is_due(node, &|| false);
 }
 
 /// `flush.ms`: records that waited for a sync long enough get it.

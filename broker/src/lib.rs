@@ -9,6 +9,7 @@
 mod admin;
 mod api;
 mod broker;
+mod cleaner;
 mod clock;
 mod config;
 mod coordinators;

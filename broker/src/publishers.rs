@@ -145,9 +145,6 @@ impl ReplicaPublisher {
                 return;
             }
         };
-        if settings.log.cleanup.compact && partition == 0 && !topic.name.starts_with("__") {
-            info!(topic = %topic.name, "cleanup.policy=compact: logs are not compacted yet, it grows");
-        }
         let log = self
             .log_dir
             .create_or_open(&topic_partition, topic.id, settings.log);

@@ -7,6 +7,7 @@ use metadata::MetadataImage;
 use protocol::{ErrorCode, StrBytes};
 
 use super::Api;
+use crate::cleaner::Cleaner;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::coordinators::GroupCoordinator;
@@ -32,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,
+    pub(crate) cleaner: Cleaner,
     pub(crate) faults: Faults,
     pub(crate) meters: Meters,
     pub(crate) resources: Arc<Resources>,

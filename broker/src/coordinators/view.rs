@@ -93,9 +93,12 @@ impl View {
             let epoch = i32::from_be_bytes(epoch.try_into().ok()?);
             Some((Offset(i64::from_be_bytes(*offset)), LeaderEpoch(epoch)))
         });
+        // Compaction may have taken a tombstone that the rows have not seen.
+        let least = self.log.tombstones_gone_below()?;
         Ok(stamp.and_then(|(offset, epoch)| {
             let last = Offset(offset.0 - 1);
-            let fits = offset > self.log.log_start_offset()
+            let fits = offset >= least
+                && offset > self.log.log_start_offset()
                 && offset <= self.log.log_end_offset()
                 && self.log.epoch_for_offset(last) == Some(epoch);
             fits.then_some(offset)

@@ -4,7 +4,8 @@
 
 pub(super) const ASYNC_RUNTIME: &str = "tasks share the threads of one runtime";
 pub(super) const AUTOTUNING: &str = "the system sizes the buffers of a socket as it is used";
-pub(super) const COMPACTION: &str = "logs are not compacted yet";
+pub(super) const CLEANER_BUFFERS: &str =
+    "batches are read one by one, and the map of keys grows as it is filled";
 pub(super) const CORDONING: &str = "log directories cannot be cordoned yet";
 pub(super) const GROUPS: &str =
     "consumer, share and streams groups are not there yet; classic groups always are";

@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::def::{config_table, hours, minutes, same};
-use super::ignored::{COMPACTION, INDEX, LEVEL, ONE_NODE, QUOTAS, TIERED_STORAGE};
+use super::ignored::{INDEX, LEVEL, ONE_NODE, QUOTAS, TIERED_STORAGE};
 use super::valid::Valid;
 
 config_table! {
@@ -42,19 +42,19 @@ config_table! {
         synonyms(&[same("log.index.interval.bytes")]);
     /// How long tombstones stay.
     "delete.retention.ms" Long = "86400000", at_least(0), cluster_wide,
-        synonyms(&[same("log.cleaner.delete.retention.ms")]), ignored(COMPACTION);
+        synonyms(&[same("log.cleaner.delete.retention.ms")]);
     /// How long a record stays safe from compaction.
     "min.compaction.lag.ms" Long = "0", at_least(0), cluster_wide,
-        synonyms(&[same("log.cleaner.min.compaction.lag.ms")]), ignored(COMPACTION);
+        synonyms(&[same("log.cleaner.min.compaction.lag.ms")]);
     /// How long a record may wait for compaction.
     "max.compaction.lag.ms" Long = "9223372036854775807", at_least(1), cluster_wide,
-        synonyms(&[same("log.cleaner.max.compaction.lag.ms")]), ignored(COMPACTION);
+        synonyms(&[same("log.cleaner.max.compaction.lag.ms")]);
     /// How long a deleted segment's file stays on disk.
     "file.delete.delay.ms" Long = "60000", at_least(0), cluster_wide,
         synonyms(&[same("log.segment.delete.delay.ms")]);
     /// The share of uncompacted bytes from which on a partition is compacted.
     "min.cleanable.dirty.ratio" Double = "0.5", between(0, 1), cluster_wide,
-        synonyms(&[same("log.cleaner.min.cleanable.ratio")]), ignored(COMPACTION);
+        synonyms(&[same("log.cleaner.min.cleanable.ratio")]);
     /// What happens to old segments: delete, compact, both, or nothing where the list is empty.
     "cleanup.policy" List = "delete", list_of(&["compact", "delete"]), cluster_wide,
         synonyms(&[same("log.cleanup.policy")]);

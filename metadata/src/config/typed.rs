@@ -122,16 +122,20 @@ typed_config! {
     pub struct TopicConfig, Topic, |name| find(TOPIC_CONFIGS, name);
     cleanup_policy: Vec<String> = "cleanup.policy";
     compression_type: String = "compression.type";
+    delete_retention_ms: i64 = "delete.retention.ms";
     file_delete_delay_ms: i64 = "file.delete.delay.ms";
     flush_messages: i64 = "flush.messages";
     flush_ms: i64 = "flush.ms";
     index_interval_bytes: i32 = "index.interval.bytes";
     /// Counts before `segment_bytes`, see [`TopicConfig::segment_size`].
     internal_segment_bytes: Option<i32> = "internal.segment.bytes";
+    max_compaction_lag_ms: i64 = "max.compaction.lag.ms";
     max_message_bytes: i32 = "max.message.bytes";
     message_timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms";
     message_timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms";
     message_timestamp_type: String = "message.timestamp.type";
+    min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio";
+    min_compaction_lag_ms: i64 = "min.compaction.lag.ms";
     min_insync_replicas: i32 = "min.insync.replicas";
     preallocate: bool = "preallocate";
     /// -1 is no limit.
@@ -182,6 +186,11 @@ typed_config! {
     inter_broker_listener_name: Option<String> = "inter.broker.listener.name";
     listener_security_protocol_map: String = "listener.security.protocol.map";
     listeners: Vec<String> = "listeners";
+    log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms";
+    log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size";
+    log_cleaner_enable: bool = "log.cleaner.enable";
+    log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second";
+    log_cleaner_threads: i32 = "log.cleaner.threads";
     log_dir: Vec<String> = "log.dir";
     /// See [`BrokerConfig::data_dirs`].
     log_dirs: Option<Vec<String>> = "log.dirs";
