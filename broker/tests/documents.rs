@@ -217,30 +217,6 @@ fn clients() -> String {
     table
 }
 
-/// What the published Testcontainers modules do with the image, from their last whole run.
-fn modules() -> String {
-    let path = "compat-tests/results/modules.json";
-    if !file(path).exists() {
-        return String::from("No run of the published modules is recorded yet.\n");
-    }
-    let run = json(path);
-    let of = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    let mut part = format!(
-        "Run on {} with `{}`: {} passed, {} failed, none skipped.\n\n\
-         | module | version | how it is used | client | result |\n|---|---|---|---|---|\n",
-        of(&run, "date"),
-        of(&run, "image"),
-        number(&run, "passed"),
-        number(&run, "failed"),
-    );
-    for one in run["runs"].as_array().into_iter().flatten() {
-        let module = format!("{}: {}", of(one, "language"), of(one, "module"));
-        let rest = ["version", "mode", "client", "result"].map(|name| of(one, name));
-        writeln!(part, "| {module} | {} |", rest.join(" | ")).unwrap();
-    }
-    part
-}
-
 fn with_part(page: &str, name: &str, part: &str) -> String {
     let begin =
         format!("<!-- generated, {name}: REWRITE=1 cargo test -p klamm --test documents -->\n");
@@ -261,7 +237,6 @@ fn the_compatibility_page_says_what_was_run() {
         ("APIs", table(&wire)),
         ("differences", differences(&wire)),
         ("clients", clients()),
-        ("modules", modules()),
     ] {
         fresh = with_part(&fresh, name, &part);
     }
