@@ -7,7 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders, Timestamp};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
@@ -173,6 +173,14 @@ pub(crate) fn read(
     Ok(records)
 }
 
+/// Whether a client only tells that it has no connection at the moment, and makes a new one.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure)
+    )
+}
+
 /// The next so many records of a subscribed consumer.
 pub(crate) fn take<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
@@ -186,8 +194,10 @@ pub(crate) fn take<C: ConsumerContext>(
             "{} of {count} records came",
             records.len()
         );
-        if let Some(message) = consumer.poll(Duration::from_millis(100)) {
-            records.push(described(&message?));
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => records.push(described(&message)),
+            Some(Err(error)) if !is_passing(&error) => return Err(error.into()),
+            Some(Err(_)) | None => {}
         }
     }
     Ok(records)
