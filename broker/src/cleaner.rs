@@ -77,7 +77,7 @@ impl Cleaner {
             match log.cleanable(now) {
                 Ok(Some(cleanable)) if cleanable.is_due => due.push((cleanable.ratio, log)),
                 Ok(_) | Err(Error::Closed { .. }) => {}
-                Err(error) => self.give_up(log, &error),
+                Err(error) => self.failed(log, &error),
             }
         }
         due.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -91,11 +91,17 @@ impl Cleaner {
         })
     }
 
-    fn give_up(&self, log: &Log, error: &Error) {
+    /// A damaged log stays damaged; all else may be better the next time.
+    fn failed(&self, log: &Log, error: &Error) {
+        let partition = log.topic_partition();
+        if !matches!(error, Error::Unreadable { .. } | Error::Batch(_)) {
+            warn!(%partition, %error, "the log was not compacted; it is tried again");
+            return;
+        }
         let id = (log.topic_id(), log.topic_partition().partition);
         if self.given_up.lock().insert(id) {
             error!(
-                partition = %log.topic_partition(), %error,
+                %partition, %error,
                 "the log cannot be compacted; it grows until the broker is started again"
             );
         }
@@ -163,11 +169,10 @@ pub(crate) fn compact_what_is_due(node: &Node, stops: &dyn Fn() -> bool) {
             Ok(done) if done.bytes_before == 0 => return,
             Ok(_) => {}
             Err(Error::Closed { .. }) => return,
-            Err(error @ (Error::NoSpace { .. } | Error::Offline { .. } | Error::Kv { .. })) => {
-                warn!(partition = %log.topic_partition(), %error, "the log was not compacted");
+            Err(error) => {
+                node.cleaner.failed(log, &error);
                 return;
             }
-            Err(error) => node.cleaner.give_up(log, &error),
         }
     }
 }

@@ -280,8 +280,49 @@ fn what_is_younger_than_the_lag_is_left_alone() {
     assert!(!due(i64::MAX), "there is nothing left to do");
 }
 
+#[test]
+fn a_log_that_is_deleted_meanwhile_is_closed_and_not_damaged() {
+    for after in 0..20 {
+        let fs = MemoryFs::default();
+        work(&fs);
+        let (dir, log) = open(&fs);
+        let mut calls = 0;
+        let result = log.compact(NOW, PLENTY, &mut |_: usize| {
+            if calls == after {
+                dir.delete(&log).unwrap();
+            }
+            calls += 1;
+            Ok(())
+        });
+        assert!(calls > after, "only {calls} calls");
+        assert!(matches!(result, Err(Error::Closed { .. })), "{result:?}");
+    }
+}
+
+#[test]
+fn a_damaged_segment_stops_the_compaction_and_is_left_as_it_is() {
+    let fs = MemoryFs::default();
+    let before = work(&fs);
+    let (_dir, log) = open(&fs);
+    let first = fs
+        .files()
+        .into_iter()
+        .find(|path| path.ends_with("00000000000000000000.log"));
+    fs.damage(&first.unwrap(), |data| data[70] ^= 1);
+    for _ in 0..2 {
+        let result = compact(&log, NOW.0);
+        assert!(
+            matches!(result, Err(Error::Unreadable { .. })),
+            "{result:?}"
+        );
+    }
+    assert_eq!(log.compacted_up_to(), Offset(0));
+    let behind: Vec<Entry> = before.into_iter().filter(|it| it.offset >= 12).collect();
+    assert_eq!(entries_from(&log, Offset(12), 1 << 20), behind);
+}
+
 /// Work of a little log that is then compacted; says what was in it.
-fn work(fs: &MemoryFs) -> Option<Vec<Entry>> {
+fn work(fs: &MemoryFs) -> Vec<Entry> {
     let (_dir, log) = open(fs);
     for round in 0..12 {
         let value = format!("{round}");
@@ -297,7 +338,7 @@ fn work(fs: &MemoryFs) -> Option<Vec<Entry>> {
     }
     seal(&log);
     log.sync_to(log.log_end_offset()).unwrap();
-    Some(entries(&log))
+    entries(&log)
 }
 
 /// What may be found, whenever a compaction was interrupted.
@@ -333,7 +374,7 @@ fn a_crash_at_any_step_leaves_the_log_before_or_after() {
         loop {
             number += 1;
             let fs = MemoryFs::default();
-            let before = work(&fs).unwrap();
+            let before = work(&fs);
             let (dir, log) = open(&fs);
             fs.fail_call(number, fault);
             let result = compact(&log, NOW.0);

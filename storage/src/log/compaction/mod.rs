@@ -103,7 +103,21 @@ impl Log {
         if !config.cleanup.compact {
             return Ok(None);
         }
-        let range = self.cleanable_range(&config, now)?;
+        self.or_closed(self.cleanable_now(&config, now)).map(Some)
+    }
+
+    /// Files of a log that is deleted, or put back, go while they are looked at: that is no fault.
+    fn or_closed<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if result.is_err() && !self.writer.lock().open {
+            return Err(Error::Closed {
+                topic_partition: self.topic_partition.clone(),
+            });
+        }
+        result
+    }
+
+    fn cleanable_now(&self, config: &LogConfig, now: Timestamp) -> Result<Cleanable, Error> {
+        let range = self.cleanable_range(config, now)?;
         let (mut clean, mut dirty) = (0, 0);
         let mut oldest: Option<Timestamp> = None;
         for segment in &range.segments {
@@ -122,10 +136,10 @@ impl Log {
             dirty as f64 / (clean + dirty) as f64
         };
         let is_late = dirty > 0 && waited > config.max_compaction_lag_ms;
-        Ok(Some(Cleanable {
+        Ok(Cleanable {
             ratio,
             is_due: is_late || ratio > config.min_cleanable_dirty_ratio,
-        }))
+        })
     }
 
     fn cleanable_range(&self, config: &LogConfig, now: Timestamp) -> Result<Range, Error> {
@@ -161,6 +175,15 @@ impl Log {
     /// # Errors
     /// What the files say, [`Error::Closed`] for a log that is gone, and what `pace` ends it with.
     pub fn compact(
+        &self,
+        now: Timestamp,
+        map_bytes: usize,
+        pace: &mut dyn Pace,
+    ) -> Result<Compacted, Error> {
+        self.or_closed(self.compact_now(now, map_bytes, pace))
+    }
+
+    fn compact_now(
         &self,
         now: Timestamp,
         map_bytes: usize,

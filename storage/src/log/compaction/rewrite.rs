@@ -27,10 +27,14 @@ enum Left {
     Less(RecordBatch),
 }
 
+/// So much is written before it is synced: a stop, and other syncs, wait no longer than for that.
+const SYNC_BYTES: u64 = 8 << 20;
+
 /// A file that is being written.
 struct Target {
     file: Arc<dyn FsFile>,
     size: u64,
+    synced: u64,
     /// Behind the last tombstone that was left out.
     tombstones_gone: Offset,
 }
@@ -192,6 +196,7 @@ impl Log {
         let mut target = Target {
             file: file.map_err(|error| Error::io("create", path, error))?,
             size: 0,
+            synced: 0,
             tombstones_gone: Offset::ZERO,
         };
         let first = group.first().map_or(end, |it| it.base_offset);
@@ -202,6 +207,10 @@ impl Log {
                 let size = target.size;
                 write_batch(run, batch, &aborted, &mut target, path)?;
                 pace.spent(usize::try_from(target.size - size).unwrap_or(usize::MAX))?;
+                if target.size - target.synced > SYNC_BYTES {
+                    self.shared.sync_file(&*target.file, path)?;
+                    target.synced = target.size;
+                }
                 Ok(true)
             })?;
         }
