@@ -28,8 +28,9 @@ struct Named {
     run: Scenario,
 }
 
-/// Old segments are looked for at once, not only every five minutes.
-const OFTEN: [(&str, &str); 2] = [
+/// Old segments and logs to compact are looked for at once, not only every five minutes.
+const OFTEN: [(&str, &str); 3] = [
+    ("KAFKA_LOG_CLEANER_BACKOFF_MS", "300"),
     ("KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS", "1000"),
     ("KAFKA_LOG_INITIAL_TASK_DELAY_MS", "500"),
 ];

@@ -33,6 +33,10 @@ pub(crate) const ALL: &[Named] = &[
         run: by_time,
     },
     Named {
+        name: "of_each_key_the_last_record_stays",
+        run: compaction,
+    },
+    Named {
         name: "an_idempotent_producer_keeps_the_order",
         run: idempotence,
     },
@@ -190,6 +194,47 @@ fn by_time(broker: &Broker) -> Result<Value> {
         }
     }
     Ok(json!(seen))
+}
+
+/// Each record has a segment of its own, since an hour lies between them; the last one is written to.
+fn compaction(broker: &Broker) -> Result<Value> {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "1000"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+    ];
+    topic(broker, "compacted", 1, &configs)?;
+    let producer = producer(broker, &[])?;
+    let mut seen = Vec::new();
+    let records = [
+        ("a", Some("a1")),
+        ("b", Some("b1")),
+        ("a", Some("a2")),
+        ("c", Some("c1")),
+        ("b", None),
+        ("a", Some("a3")),
+        ("", Some("empty key")),
+        ("c", Some("c2")),
+    ];
+    for (hour, (key, value)) in (0..).zip(records) {
+        let mut record = FutureRecord::<str, str>::to("compacted")
+            .key(key)
+            .timestamp(THEN + hour * 3_600_000);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        seen.push(send(&producer, record)?);
+    }
+    let left = until(|| {
+        let left = read(broker, "compacted", 1, Offset::Beginning)?;
+        let is_old =
+            |record: &Value| ["a1", "a2", "b1"].contains(&record["value"].as_str().unwrap_or(""));
+        Ok((!left.iter().any(is_old)).then_some(left))
+    })?;
+    // Without a key there is nothing to compact by.
+    let keyless = FutureRecord::<str, str>::to("compacted").payload("no key");
+    seen.push(send(&producer, keyless)?);
+    Ok(json!([seen, left]))
 }
 
 fn idempotence(broker: &Broker) -> Result<Value> {
