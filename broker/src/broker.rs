@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use metadata::Endpoint;
 use metadata::config::{ConfigError, Listener as ConfiguredListener};
+use metadata::{ConfigResource, Endpoint};
 use protocol::StrBytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -190,6 +190,16 @@ impl Running {
     /// The listeners that were bound: name and address.
     pub(crate) fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Whether `advertised.listeners` was set at run time, beyond those of the start.
+    pub(crate) fn is_advertised_anew(&self) -> bool {
+        let broker = ConfigResource::Broker(Some(self.node.config.node_id));
+        let image = self.node.controller.image();
+        image
+            .configs
+            .of(&broker)
+            .contains_key("advertised.listeners")
     }
 
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {

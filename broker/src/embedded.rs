@@ -147,6 +147,13 @@ impl Broker {
         self.running().admin_address()
     }
 
+    /// Whether `advertised.listeners` was set at run time: clients are told of another place than
+    /// that of the start.
+    #[must_use]
+    pub fn is_advertised_anew(&self) -> bool {
+        self.running().is_advertised_anew()
+    }
+
     /// Where the data lies.
     #[must_use]
     pub fn data_folder(&self) -> &Path {

@@ -1,8 +1,9 @@
 //! `klamm server`: reads the settings, starts the broker, waits for a signal.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -91,6 +92,7 @@ async fn serve(server: Server, logging: Arc<Logging>, started: Instant) -> anyho
     let broker = Broker::start_with(config, logging).await?;
     announce(&broker, started);
     tokio::select! {
+        never = announce_last(&broker) => match never {},
         _ = terminate.recv() => info!("SIGTERM: stopping"),
         _ = interrupt.recv() => info!("interrupted: stopping"),
         reason = broker.failed() => {
@@ -110,7 +112,6 @@ fn announce(broker: &Broker, started: Instant) {
         info!(target: READY, "Creating new log file");
         info!(target: READY, "[KafkaServer id={node}] started");
         info!(target: READY, "Kafka broker started");
-        info!(target: READY, "Checking need to trigger auto leader balancing");
         info!(
             target: READY,
             "[BrokerLifecycleManager id={node}] The broker has been unfenced. Transitioning from \
@@ -124,6 +125,20 @@ fn announce(broker: &Broker, started: Instant) {
         broker.data_folder().display(),
         started.elapsed().as_millis(),
     );
+}
+
+/// What upstream says five seconds after its start. A library that sets `advertised.listeners` once the
+/// container runs waits for this line in front of its clients: they must not be told of the old place.
+async fn announce_last(broker: &Broker) -> Infallible {
+    const LOOK_AGAIN: Duration = Duration::from_millis(5);
+    if std::env::var_os(ANNOUNCE).is_some() {
+        let until = Instant::now() + Duration::from_secs(5);
+        while !broker.is_advertised_anew() && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        info!(target: READY, "Checking need to trigger auto leader balancing");
+    }
+    std::future::pending().await
 }
 
 fn parse_overrides(overrides: &[String]) -> anyhow::Result<Vec<(String, String)>> {
