@@ -191,7 +191,7 @@ impl Report {
             finding.failure.is_some() || differences.any(|found| found.standing == Standing::Open)
         };
         for finding in self.findings.iter().filter(open).take(limit) {
-            println!("{} {}", finding.api, finding.case);
+            println!("FAILED {} {}", finding.api, finding.case);
             if let Some(failure) = &finding.failure {
                 println!("    {}", shorten(failure));
             }
