@@ -1,4 +1,4 @@
-//! What a broker does by the clock: checkpoints, retention, rolling of old segments.
+//! What a broker does by the clock: checkpoints, retention, syncs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,10 +85,7 @@ fn sync_due_at(node: &Node, now: Timestamp) {
 /// Deletes what is too old or too much, by the service clock.
 fn apply_retention(node: &Node) {
     for partition in node.replicas.all() {
-        let now = node.clock.now();
-        let log = partition.log();
-        let applied = log.roll_if_due(now).and_then(|_| log.apply_retention(now));
-        match applied {
+        match partition.log().apply_retention(node.clock.now()) {
             // Deleted, or put back, meanwhile.
             Ok(_) | Err(storage::Error::Closed { .. }) => {}
             Err(error) => {

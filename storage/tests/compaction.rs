@@ -140,7 +140,7 @@ fn compact(log: &Log, now: i64) -> Result<Compacted, Error> {
 
 /// Seals what is there, so that it can be compacted.
 fn seal(log: &Log) {
-    assert!(log.roll_if_due(Timestamp(i64::MAX)).unwrap());
+    assert!(log.seal_active().unwrap());
 }
 
 #[test]
@@ -536,7 +536,7 @@ impl World {
                 time,
             } => self.append(&records, compression, time),
             Step::Seal => {
-                self.log.roll_if_due(Timestamp(i64::MAX)).unwrap();
+                self.log.seal_active().unwrap();
             }
             Step::Compact { map_bytes } => {
                 let now = Timestamp(self.now);

@@ -196,7 +196,8 @@ fn by_time(broker: &Broker) -> Result<Value> {
     Ok(json!(seen))
 }
 
-/// Each record has a segment of its own, since an hour lies between them; the last one is written to.
+/// Each record has a segment of its own, since an hour lies between them; the last one is written to,
+/// and what only it would supersede stays.
 fn compaction(broker: &Broker) -> Result<Value> {
     let configs = [
         ("cleanup.policy", "compact"),
