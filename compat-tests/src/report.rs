@@ -29,6 +29,13 @@ pub struct Finding {
     pub differences: Vec<Difference>,
 }
 
+impl Finding {
+    fn is_open(&self) -> bool {
+        let mut differences = self.differences.iter();
+        self.failure.is_some() || differences.any(|found| found.standing == Standing::Open)
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Report {
     counts: BTreeMap<(String, i16), Counts>,
@@ -184,13 +191,16 @@ impl Report {
         );
     }
 
+    /// The cases that differ otherwise than the list says: API and case.
+    pub fn open_cases(&self) -> impl Iterator<Item = (String, String)> {
+        let open = self.findings.iter().filter(|finding| finding.is_open());
+        open.map(|finding| (finding.api.clone(), finding.case.clone()))
+    }
+
     /// The first open differences of each case, at most `limit` cases.
     pub fn print_findings(&self, limit: usize) {
-        let open = |finding: &&Finding| {
-            let mut differences = finding.differences.iter();
-            finding.failure.is_some() || differences.any(|found| found.standing == Standing::Open)
-        };
-        for finding in self.findings.iter().filter(open).take(limit) {
+        let open = self.findings.iter().filter(|finding| finding.is_open());
+        for finding in open.take(limit) {
             println!("FAILED {} {}", finding.api, finding.case);
             if let Some(failure) = &finding.failure {
                 println!("    {}", shorten(failure));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{
-    AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+    AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::Offset;
@@ -123,12 +123,17 @@ fn describe(admin: &Admin, resource: ResourceSpecifier<'_>) -> Result<Value> {
                     .iter()
                     .map(|entry| {
                         let flags = [entry.is_read_only, entry.is_default, entry.is_sensitive];
-                        json!([
-                            entry.name,
-                            entry.value,
-                            format!("{:?}", entry.source),
-                            flags
-                        ])
+                        // Where eligible leader replicas (KIP-966) are finalized, as upstream's image
+                        // has them, the default stands in a record. The value is the same.
+                        let source = match entry.source {
+                            ConfigSource::DynamicDefaultBroker
+                                if entry.name == "min.insync.replicas" =>
+                            {
+                                "Default".to_owned()
+                            }
+                            ref source => format!("{source:?}"),
+                        };
+                        json!([entry.name, entry.value, source, flags])
                     })
                     .collect();
                 entries.sort_by_key(Value::to_string);
