@@ -18,7 +18,9 @@ pub use clock::Clock;
 pub use control::api_error::ApiError;
 pub use control::cluster::Registration;
 pub use control::configs::Loggers;
-pub use control::features::{METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES, SupportedFeature};
+pub use control::features::{
+    METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES, SupportedFeature, TRANSACTION_VERSION,
+};
 pub use control::put_back::{PutBackMetadata, missing_topics};
 pub use control::topic_name;
 pub use error::Error;

@@ -14,6 +14,9 @@ use super::{Decision, Environment};
 
 pub const METADATA_VERSION: &str = "metadata.version";
 
+/// From level 2 on a producer's epoch is raised at every end of a transaction (KIP-890).
+pub const TRANSACTION_VERSION: &str = "transaction.version";
+
 /// A feature and the levels this version can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupportedFeature {
@@ -47,7 +50,12 @@ pub const SUPPORTED: &[SupportedFeature] = &[
     },
     not_served("share.version"),
     not_served("streams.version"),
-    not_served("transaction.version"),
+    SupportedFeature {
+        name: TRANSACTION_VERSION,
+        min_level: 0,
+        max_level: 2,
+        initial_level: 2,
+    },
 ];
 
 /// What a new cluster's log begins with.

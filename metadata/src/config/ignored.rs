@@ -24,6 +24,5 @@ pub(super) const SECURITY: &str = "TLS, SASL and authorization are not there yet
 pub(super) const SMALL_BATCHES: &str = "batches of a few offsets are not worth compressing";
 pub(super) const STARTUP: &str = "a start takes milliseconds and is not timed";
 pub(super) const TIERED_STORAGE: &str = "there is no tiered storage";
-pub(super) const TRANSACTIONS: &str = "transactions are not there yet";
 pub(super) const UNSTABLE: &str = "what is still being developed is never offered";
 pub(super) const WRITES: &str = "coordinators append as soon as they have decided";

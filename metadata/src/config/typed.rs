@@ -168,6 +168,8 @@ typed_config! {
     /// What a broker needs to know. The defaults of its topics are in
     /// `TopicConfig::parse(&layers)`.
     pub struct BrokerConfig, Broker, find_broker_config;
+    add_partitions_to_txn_retry_backoff_max_ms: i32 = "add.partitions.to.txn.retry.backoff.max.ms";
+    add_partitions_to_txn_retry_backoff_ms: i32 = "add.partitions.to.txn.retry.backoff.ms";
     advertised_listeners: Option<Vec<String>> = "advertised.listeners";
     auto_create_topics_enable: bool = "auto.create.topics.enable";
     broker_id: i32 = "broker.id";
@@ -222,6 +224,18 @@ typed_config! {
     security_inter_broker_protocol: String = "security.inter.broker.protocol";
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
     socket_request_max_bytes: i32 = "socket.request.max.bytes";
+    transaction_abort_timed_out_transaction_cleanup_interval_ms: i32 =
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms";
+    transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms";
+    transaction_partition_verification_enable: bool = "transaction.partition.verification.enable";
+    transaction_remove_expired_transaction_cleanup_interval_ms: i32 =
+        "transaction.remove.expired.transaction.cleanup.interval.ms";
+    transaction_state_log_min_isr: i32 = "transaction.state.log.min.isr";
+    transaction_state_log_num_partitions: i32 = "transaction.state.log.num.partitions";
+    transaction_state_log_replication_factor: i16 = "transaction.state.log.replication.factor";
+    transaction_state_log_segment_bytes: i32 = "transaction.state.log.segment.bytes";
+    transaction_two_phase_commit_enable: bool = "transaction.two.phase.commit.enable";
+    transactional_id_expiration_ms: i32 = "transactional.id.expiration.ms";
 }
 
 impl BrokerConfig {

@@ -35,7 +35,33 @@ fn reason(feature: &str, level: i16, upgrade_type: i8) -> String {
 fn a_new_cluster_finalizes_only_what_is_served() {
     let image = fixture::image();
     let finalized: Vec<_> = image.features.finalized().collect();
-    assert_eq!(finalized, [(METADATA_VERSION, 30)]);
+    assert_eq!(
+        finalized,
+        [(METADATA_VERSION, 30), (TRANSACTION_VERSION, 2)]
+    );
+}
+
+#[test]
+fn the_transaction_version_goes_down_and_up_again() {
+    let set = |level| MetadataRecord::FeatureLevel {
+        name: TRANSACTION_VERSION.to_owned(),
+        level,
+    };
+    for (level, upgrade_type) in [(1, 2), (0, 3)] {
+        let decision = decide(vec![update(TRANSACTION_VERSION, level, upgrade_type)], 2);
+        assert_eq!(decision.response.error_code, 0);
+        assert_eq!(decision.records, [set(level)]);
+    }
+    let mut fixture = Fixture::default();
+    let lowered = fixture::apply(&fixture::image(), &[set(0)]);
+    assert_eq!(lowered.features.level(TRANSACTION_VERSION), 0);
+    let request = UpdateFeaturesRequest::default().with_feature_updates(vec![update(
+        TRANSACTION_VERSION,
+        2,
+        1,
+    )]);
+    let decision = update_features(&request, 2, &lowered, &mut fixture.environment());
+    assert_eq!(decision.records, [set(2)]);
 }
 
 #[test]
@@ -94,6 +120,17 @@ fn every_refusal_has_upstreams_words() {
             (METADATA_VERSION, 29, 3),
             "Unsupported metadata.version downgrade from 30 to 29. Unsafe metadata downgrade is \
              not supported in this version.",
+        ),
+        (
+            (TRANSACTION_VERSION, 1, 1),
+            "Invalid update version 1 for feature transaction.version. Can't downgrade the \
+             version of this feature without setting the upgrade type to either safe or unsafe \
+             downgrade.",
+        ),
+        (
+            (TRANSACTION_VERSION, 3, 1),
+            "Invalid update version 3 for feature transaction.version. Local controller 1 only \
+             supports versions 0-2",
         ),
         (
             ("group.version", -1, 1),

@@ -3,13 +3,12 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::TRANSACTIONS;
 
 config_table! {
     pub(super) const ROWS;
 
     /// The longest wait before a partition is added to a transaction again.
-    "add.partitions.to.txn.retry.backoff.max.ms" Int = "100", at_least(0), ignored(TRANSACTIONS);
+    "add.partitions.to.txn.retry.backoff.max.ms" Int = "100", at_least(0);
     /// The first wait before a partition is added to a transaction again.
-    "add.partitions.to.txn.retry.backoff.ms" Int = "20", at_least(1), ignored(TRANSACTIONS);
+    "add.partitions.to.txn.retry.backoff.ms" Int = "20", at_least(1);
 }
