@@ -4,10 +4,11 @@
 //! waiting to join, what times out when), never anything that must survive a crash.
 //!
 //! ```text
-//! request, timer ──► handle ──► Output { records, replies, effects }
+//! request, timer ──► handle ──► Output { records, replies, effects, commands }
 //!                                  │ records: appended as one batch, then replayed one by one
 //!                                  │ effects: run at once
-//!                                  └ replies: sent when all that the shard saw is committed
+//!                                  └ replies, commands: leave when all that the shard saw is
+//!                                    committed
 //! ```
 
 use std::sync::Arc;
@@ -23,14 +24,21 @@ use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
 /// 3. Are there records, they are appended as one batch. If that works, each is given to `replay`
 ///    in order, before the next event. If it does not, the replies of that output are dropped and
 ///    [`Event::AppendFailed`] with the output's token is handled next; it answers all of them.
-/// 4. The replies leave when everything below the log end at step 3 is committed.
+///    So are its commands dropped: they rested on the records.
+/// 4. The replies and the commands leave, in this order of outputs, when everything below the log
+///    end at step 3 is committed. Can it not be committed, the commands are dropped.
 ///
-/// A shard that loses leadership is dropped; the runtime answers what is still open.
+/// A shard that loses leadership is dropped; the runtime answers what is still open and lets go of
+/// commands that have not left.
 pub trait Shard {
     type Request;
     type Response;
     type Record;
     type Timer;
+    /// Work outside the shard that rests on its records, such as transaction markers. What came of
+    /// it returns as a request. A command may be lost, and may come twice: with [`Event::Loaded`]
+    /// the shard gives those again that are still due. [`std::convert::Infallible`] for none.
+    type Command;
 
     /// Decides what an event leads to.
     fn handle(&mut self, now: Timestamp, event: Event<Self>) -> Output<Self>;
@@ -38,7 +46,8 @@ pub trait Shard {
     /// Takes a record that the log holds into the hard state.
     fn replay(&mut self, meta: RecordMeta, record: &Self::Record);
 
-    /// Takes the end of a producer's transaction into the hard state.
+    /// Takes the end of a producer's transaction into the hard state: a marker for the partition
+    /// was appended, or stands in the log that is loaded.
     fn replay_marker(&mut self, meta: RecordMeta, result: TransactionResult);
 }
 
@@ -75,10 +84,24 @@ pub struct Output<S: Shard + ?Sized> {
     pub token: AppendToken,
     /// Exactly one batch.
     pub records: Vec<S::Record>,
+    /// Set where the batch of `records` is part of a producer's transaction. What it says counts
+    /// once the transaction is committed: [`Shard::replay`] hears of the producer, and
+    /// [`Shard::replay_marker`] of the end.
+    pub producer: Option<TransactionalAppend>,
     /// `Err` stands for a request that failed as a whole; the edge knows the shape of its API's
     /// error answer.
     pub replies: Vec<(ReplyTo, Result<S::Response, ErrorCode>)>,
     pub effects: Vec<Effect<S>>,
+    /// They leave as the replies do.
+    pub commands: Vec<S::Command>,
+}
+
+/// In whose transaction a batch is appended. It has no sequence numbers: the coordinator that
+/// appends it is sure of the order itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionalAppend {
+    pub producer_id: ProducerId,
+    pub producer_epoch: ProducerEpoch,
 }
 
 /// What the runtime does for a shard besides appending and answering.

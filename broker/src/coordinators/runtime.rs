@@ -4,14 +4,16 @@
 //! before they are replayed (design rule "append, then replay").
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use coordinator::{
     AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
+    TransactionalAppend,
 };
-use protocol::batch::RecordBatch;
+use protocol::batch::{Producer, RecordBatch};
 use protocol::records::BatchBuilder;
 use protocol::{ErrorCode, Offset};
 use storage::{AppendOrigin, LogDir};
@@ -161,7 +163,7 @@ pub(super) fn start<S, C>(
     how: Loaded,
     Mailbox(mailbox): Mailbox<S>,
 ) where
-    S: Shard + Send + 'static,
+    S: Shard<Command = Infallible> + Send + 'static,
     S::Request: Send,
     S::Response: Send,
     S::Record: Send + Sync,
@@ -190,7 +192,7 @@ pub(super) fn start<S, C>(
 
 impl<S, C> Actor<S, C>
 where
-    S: Shard + Send + 'static,
+    S: Shard<Command = Infallible> + Send + 'static,
     S::Request: Send,
     S::Response: Send,
     S::Record: Send + Sync,
@@ -313,8 +315,10 @@ where
         let Output {
             token,
             records,
+            producer,
             replies,
             effects,
+            commands,
         } = output;
         for effect in effects {
             match effect {
@@ -323,22 +327,36 @@ where
             }
         }
         if !records.is_empty()
-            && let Err(code) = self.append(&records).await
+            && let Err(code) = self.append(&records, producer).await
         {
             return Some(append_failed(token, code));
+        }
+        for command in commands {
+            match command {}
         }
         let rests_on = self.partition.log().log_end_offset();
         self.answer_when_committed(rests_on, replies);
         None
     }
 
-    async fn append(&mut self, records: &[S::Record]) -> Result<(), ErrorCode> {
+    async fn append(
+        &mut self,
+        records: &[S::Record],
+        producer: Option<TransactionalAppend>,
+    ) -> Result<(), ErrorCode> {
         let now = self.clock.now();
         let encoded = records
             .iter()
             .map(C::encode)
             .collect::<Result<Vec<_>, _>>()?;
         let mut batch = BatchBuilder::new(Offset(0));
+        if let Some(producer) = producer {
+            batch = batch.transactional().producer(Producer {
+                id: producer.producer_id,
+                epoch: producer.producer_epoch,
+                base_sequence: -1,
+            });
+        }
         for (key, value) in &encoded {
             batch.push(now, Some(key), value.as_deref(), &[]);
         }
@@ -349,7 +367,7 @@ where
             let offset = Offset(info.base_offset.0 + delta);
             let meta = RecordMeta {
                 offset,
-                producer: None,
+                producer: producer.map(|producer| (producer.producer_id, producer.producer_epoch)),
             };
             self.shard.replay(meta, record);
             self.view.note(offset, row);

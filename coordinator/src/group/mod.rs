@@ -16,7 +16,6 @@ pub mod record;
 mod removal;
 mod subscription;
 mod turn;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +25,8 @@ use uuid::Uuid;
 
 pub use api::{DeletedTopic, GroupRequest, GroupResponse, OnError, append_error};
 pub use config::GroupCoordinatorConfig;
-pub use wire::WireError;
 
+pub use crate::wire::WireError;
 use crate::{
     AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
     TransactionResult,
@@ -351,8 +350,10 @@ impl GroupShard {
         Output {
             token,
             records: turn.records,
+            producer: None,
             replies: turn.replies,
             effects: turn.effects,
+            commands: Vec::new(),
         }
     }
 
@@ -393,6 +394,7 @@ impl Shard for GroupShard {
     type Response = GroupResponse;
     type Record = GroupRecord;
     type Timer = GroupTimer;
+    type Command = std::convert::Infallible;
 
     fn handle(&mut self, now: Timestamp, event: Event<Self>) -> Output<Self> {
         let in_flight = self.in_flight.take();

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{Timestamp, TopicId};
 
-use super::wire::{Reader, WireError, put_bytes, put_compact_string, put_string, put_varint};
+use crate::wire::{
+    Reader, TooLong, WireError, put_bytes, put_compact_string, put_string, put_varint,
+};
 
 const LEGACY_OFFSET_COMMIT: i16 = 0;
 const OFFSET_COMMIT: i16 = 1;
@@ -96,6 +98,12 @@ pub enum RecordError {
     UnknownVersion { record_type: i16, version: i16 },
     #[error("a field is too long to be written")]
     TooLong,
+}
+
+impl From<TooLong> for RecordError {
+    fn from(TooLong: TooLong) -> Self {
+        RecordError::TooLong
+    }
 }
 
 fn malformed(record_type: i16, part: &'static str) -> impl Fn(WireError) -> RecordError {
@@ -387,7 +395,7 @@ fn encode_group_value(value: &GroupMetadataValue) -> Result<Bytes, RecordError> 
 
 fn put_nullable_string(buffer: &mut BytesMut, text: Option<&str>) -> Result<(), RecordError> {
     match text {
-        Some(text) => put_string(buffer, text),
+        Some(text) => Ok(put_string(buffer, text)?),
         None => {
             buffer.put_i16(-1);
             Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Invariant: reads the prefix that all versions of the consumer protocol share, and nothing else.
 
-use super::wire::Reader;
+use crate::wire::Reader;
 
 /// The subscribed topics, or none when the metadata is not a consumer's subscription.
 pub(crate) fn subscribed_topics(metadata: &[u8]) -> Option<Vec<String>> {

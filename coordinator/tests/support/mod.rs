@@ -119,6 +119,7 @@ impl Runtime {
                 records,
                 replies,
                 effects,
+                ..
             } = output;
             for effect in effects {
                 match effect {

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::record::RecordError;
-
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -19,6 +17,9 @@ pub enum WireError {
     #[error("a string is not UTF-8")]
     Utf8,
 }
+
+/// A field is longer than its length prefix can say.
+pub(crate) struct TooLong;
 
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -43,6 +44,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn skip(&mut self, count: usize) -> Result<(), WireError> {
         self.take(count).map(|_| ())
+    }
+
+    pub(crate) fn i8(&mut self) -> Result<i8, WireError> {
+        self.array().map(i8::from_be_bytes)
     }
 
     pub(crate) fn i16(&mut self) -> Result<i16, WireError> {
@@ -114,11 +119,13 @@ impl<'a> Reader<'a> {
         length(self.i32()?)
     }
 
+    pub(crate) fn nullable_compact_count(&mut self) -> Result<Option<usize>, WireError> {
+        let count = self.varint()?.checked_sub(1);
+        Ok(count.map(|count| count as usize))
+    }
+
     pub(crate) fn compact_count(&mut self) -> Result<usize, WireError> {
-        self.varint()?
-            .checked_sub(1)
-            .map(|count| count as usize)
-            .ok_or(WireError::Length)
+        self.nullable_compact_count()?.ok_or(WireError::Length)
     }
 
     pub(crate) fn tagged_fields(
@@ -138,8 +145,8 @@ fn length(count: i32) -> Result<usize, WireError> {
     usize::try_from(count).map_err(|_| WireError::Length)
 }
 
-pub(crate) fn put_string(buffer: &mut BytesMut, text: &str) -> Result<(), RecordError> {
-    buffer.put_i16(i16::try_from(text.len()).map_err(|_| RecordError::TooLong)?);
+pub(crate) fn put_string(buffer: &mut BytesMut, text: &str) -> Result<(), TooLong> {
+    buffer.put_i16(i16::try_from(text.len()).map_err(|_| TooLong)?);
     buffer.put_slice(text.as_bytes());
     Ok(())
 }
@@ -149,8 +156,8 @@ pub(crate) fn put_compact_string(buffer: &mut BytesMut, text: &str) {
     buffer.put_slice(text.as_bytes());
 }
 
-pub(crate) fn put_bytes(buffer: &mut BytesMut, bytes: &[u8]) -> Result<(), RecordError> {
-    buffer.put_i32(i32::try_from(bytes.len()).map_err(|_| RecordError::TooLong)?);
+pub(crate) fn put_bytes(buffer: &mut BytesMut, bytes: &[u8]) -> Result<(), TooLong> {
+    buffer.put_i32(i32::try_from(bytes.len()).map_err(|_| TooLong)?);
     buffer.put_slice(bytes);
     Ok(())
 }
