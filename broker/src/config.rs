@@ -336,15 +336,28 @@ pub(crate) fn recovery_threads(config: &ServerConfig, image: &MetadataImage) -> 
         .max(1)
 }
 
+/// As [`broker_int`], of a switch.
+fn broker_switch(config: &ServerConfig, image: &MetadataImage, key: &str, at_start: bool) -> bool {
+    match broker_value(config, image, key) {
+        Some(Value::Boolean(value)) => value,
+        Some(_) | None => at_start,
+    }
+}
+
 /// A number that can change at run time; what stands in the metadata was checked when it was set.
 fn broker_int(config: &ServerConfig, image: &MetadataImage, key: &str, at_start: i32) -> i32 {
-    let layers = broker_layers(config, image);
-    let resolved =
-        find_broker_config(key).map(|def| resolve_value(ConfigResourceType::Broker, def, &layers));
-    match resolved {
-        Some(Ok(Some(Value::Int(value)))) => value,
-        Some(Ok(_) | Err(_)) | None => at_start,
+    match broker_value(config, image, key) {
+        Some(Value::Int(value)) => value,
+        Some(_) | None => at_start,
     }
+}
+
+fn broker_value(config: &ServerConfig, image: &MetadataImage, key: &str) -> Option<Value> {
+    let def = find_broker_config(key)?;
+    let layers = broker_layers(config, image);
+    resolve_value(ConfigResourceType::Broker, def, &layers)
+        .ok()
+        .flatten()
 }
 
 /// The settings of a topic.
@@ -363,6 +376,12 @@ pub(crate) fn topic_settings(
                 "producer.id.expiration.ms",
                 config.broker.producer_id_expiration_ms,
             )),
+            verify_transactions: broker_switch(
+                config,
+                image,
+                "transaction.partition.verification.enable",
+                config.broker.transaction_partition_verification_enable,
+            ),
             ..log_config(&parsed)
         },
         min_in_sync_replicas: parsed.min_insync_replicas,

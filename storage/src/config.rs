@@ -51,6 +51,8 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     pub delete_retention_ms: i64,
     pub producer_id_expiration_ms: i64,
+    /// A transaction is opened only with a guard (`transaction.partition.verification.enable`).
+    pub verify_transactions: bool,
 }
 
 impl Default for LogConfig {
@@ -80,6 +82,7 @@ impl Default for LogConfig {
             max_compaction_lag_ms: i64::MAX,
             delete_retention_ms: 86_400_000,
             producer_id_expiration_ms: 86_400_000,
+            verify_transactions: true,
         }
     }
 }

@@ -130,6 +130,8 @@ pub enum Error {
     },
     #[error("producer {producer_id} has a transaction open and wrote outside it")]
     InvalidTransactionState { producer_id: ProducerId },
+    #[error("producer {producer_id} opens a transaction that its coordinator was not asked about")]
+    UnverifiedTransaction { producer_id: ProducerId },
     #[error("coordinator epoch {found} of producer {producer_id} is older than {current}")]
     TransactionCoordinatorFenced {
         producer_id: ProducerId,
@@ -172,7 +174,9 @@ impl From<&Error> for ErrorCode {
             Error::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
             Error::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             Error::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            Error::InvalidTransactionState { .. } => ErrorCode::InvalidTxnState,
+            Error::InvalidTransactionState { .. } | Error::UnverifiedTransaction { .. } => {
+                ErrorCode::InvalidTxnState
+            }
             Error::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         }
     }
@@ -255,6 +259,7 @@ impl AppendError {
             | Error::OutOfOrderSequence { .. }
             | Error::InvalidProducerEpoch { .. }
             | Error::InvalidTransactionState { .. }
+            | Error::UnverifiedTransaction { .. }
             | Error::TransactionCoordinatorFenced { .. }
             | Error::UnexpectedAppendOffset { .. }
             | Error::OffsetsOutOfOrder { .. } => true,

@@ -33,6 +33,6 @@ pub use identity::{format, new_uuid, read_identity};
 pub use kv::{CoordinatorView, Kv, ViewBatch};
 pub use log::{
     AbortedTransaction, AppendInfo, AppendOrigin, Cleanable, Compacted, FileRange, Log, LogContent,
-    LogSlice, Pace, ProducerSummary, SegmentFile, TimestampedOffset,
+    LogSlice, Pace, ProducerSummary, SegmentFile, TimestampedOffset, VerificationGuard,
 };
 pub use put_back::{PutBack, PutBackResult};

@@ -343,7 +343,11 @@ fn marker(committed: bool, coordinator_epoch: i32) -> Bytes {
 fn an_open_transaction_holds_the_last_stable_offset() {
     let folder = tempfile::tempdir().unwrap();
     let dir = open_dir(folder.path());
-    let log = open_log(&dir, LogConfig::default());
+    let config = LogConfig {
+        verify_transactions: false,
+        ..LogConfig::default()
+    };
+    let log = open_log(&dir, config);
     let coordinator = |records| {
         let appended = log
             .append_as_leader(records, EPOCH, AppendOrigin::Coordinator, NOW)

@@ -182,7 +182,7 @@ async fn wait_for_more(
     let waiter: Arc<dyn Waiter> = list.clone();
     let mut ready: Vec<usize> = Vec::new();
     for (ticket, reading) in readings.iter().enumerate() {
-        if register(reading, &waiter, ticket) {
+        if register(reading, bounds.isolation, &waiter, ticket) {
             ready.push(ticket);
         }
     }
@@ -197,7 +197,7 @@ async fn wait_for_more(
             };
             let left = bounds.max_bytes.unwrap_or(0).saturating_sub(elsewhere);
             reading.outcome = read_one(ctx, reading.wanted, bounds, left, elsewhere == 0);
-            if register(reading, &waiter, ticket) {
+            if register(reading, bounds.isolation, &waiter, ticket) {
                 ready.push(ticket);
             }
         }
@@ -216,14 +216,21 @@ async fn wait_for_more(
 }
 
 /// Whether there is news already, so that waiting is needless.
-fn register(reading: &Reading<'_>, waiter: &Arc<dyn Waiter>, ticket: usize) -> bool {
+fn register(
+    reading: &Reading<'_>,
+    isolation: Isolation,
+    waiter: &Arc<dyn Waiter>,
+    ticket: usize,
+) -> bool {
     let Ok(found) = &reading.outcome else {
         return false;
     };
-    match found
-        .partition
-        .wait_beyond(found.read.high_watermark, waiter, ticket)
-    {
+    let seen = match isolation {
+        Isolation::ReadUncommitted => found.read.high_watermark,
+        Isolation::ReadCommitted => found.read.last_stable_offset,
+    };
+    let partition = &found.partition;
+    match partition.wait_beyond(seen, isolation, waiter, ticket) {
         Ok(Reached::NotYet) => false,
         Ok(Reached::Yes) | Err(_) => true,
     }

@@ -218,7 +218,10 @@ async fn append_partition(
     }
     let now = ctx.node.clock.now();
     let records = std::mem::take(&mut append.records);
-    match partition.append(records, AppendOrigin::Client, now).await {
+    match partition
+        .append(records, AppendOrigin::Client, now, None)
+        .await
+    {
         Ok(info) => Ok((partition, info)),
         Err(error) => Err(Refused::by_log(error, &partition)),
     }

@@ -361,7 +361,9 @@ where
             batch.push(now, Some(key), value.as_deref(), &[]);
         }
         let bytes = batch.build().bytes().clone();
-        let appended = self.partition.append(bytes, AppendOrigin::Coordinator, now);
+        let appended = self
+            .partition
+            .append(bytes, AppendOrigin::Coordinator, now, None);
         let info = appended.await.map_err(|error| ErrorCode::from(&error))?;
         for ((delta, record), row) in (0i64..).zip(records).zip(encoded) {
             let offset = Offset(info.base_offset.0 + delta);

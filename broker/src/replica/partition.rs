@@ -8,9 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::{ErrorCode, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
+use protocol::control::EndTransactionMarker;
+use protocol::{
+    ErrorCode, LeaderEpoch, Offset, Producer, ProducerEpoch, ProducerId, Timestamp, TopicId,
+    TopicPartition,
+};
 use replication::{Leader, Reached, Ticket, Waiter, Watermark};
-use storage::{AbortedTransaction, AppendError, AppendInfo, AppendOrigin, Log, LogSlice};
+use storage::{
+    AbortedTransaction, AppendError, AppendInfo, AppendOrigin, Log, LogSlice, VerificationGuard,
+};
 
 use crate::meters::TopicMeters;
 
@@ -39,6 +45,24 @@ struct Marks {
     min_in_sync_replicas: i32,
     leader: Leader,
     high_watermark: Watermark,
+    last_stable: Watermark,
+}
+
+impl Marks {
+    /// Moves the marks for readers to where the leader's high watermark is.
+    fn advance(&mut self, log: &Log) {
+        let high_watermark = self.leader.high_watermark();
+        log.set_high_watermark(high_watermark);
+        self.high_watermark.advance(high_watermark);
+        self.last_stable.advance(log.last_stable_offset());
+    }
+
+    fn of(&mut self, isolation: Isolation) -> &mut Watermark {
+        match isolation {
+            Isolation::ReadUncommitted => &mut self.high_watermark,
+            Isolation::ReadCommitted => &mut self.last_stable,
+        }
+    }
 }
 
 /// What a fetch wants of one partition.
@@ -72,6 +96,7 @@ impl Partition {
         let leader = Leader::new(epoch, end, log.high_watermark_checkpoint(), []);
         log.set_high_watermark(leader.high_watermark());
         let high_watermark = Watermark::new(leader.high_watermark());
+        let last_stable = Watermark::new(log.last_stable_offset());
         Partition {
             topic_partition: log.topic_partition().clone(),
             topic_id: log.topic_id(),
@@ -80,6 +105,7 @@ impl Partition {
                 min_in_sync_replicas: 1,
                 leader,
                 high_watermark,
+                last_stable,
             }),
             meters: TopicMeters::default(),
         }
@@ -106,9 +132,7 @@ impl Partition {
         let end = self.log.log_end_offset();
         self.log.assign_epoch(epoch, end);
         marks.leader = Leader::new(epoch, end, marks.leader.high_watermark(), []);
-        let high_watermark = marks.leader.high_watermark();
-        self.log.set_high_watermark(high_watermark);
-        marks.high_watermark.advance(high_watermark);
+        marks.advance(&self.log);
     }
 
     pub(crate) fn topic_partition(&self) -> &TopicPartition {
@@ -159,15 +183,54 @@ impl Partition {
     }
 
     /// Appends one request's records for this partition; with `log.flush.*` asking for it, the
-    /// records are on disk before they are acknowledged or seen.
+    /// records are on disk before they are acknowledged or seen. `guard` is what
+    /// [`Partition::begin_verification`] gave, for records that open a transaction.
     pub(crate) async fn append(
         &self,
         records: Bytes,
         origin: AppendOrigin,
         now: Timestamp,
+        guard: Option<VerificationGuard>,
     ) -> Result<AppendInfo, AppendError> {
         let epoch = self.leader_epoch();
-        let info = self.log.append_as_leader(records, epoch, origin, now)?;
+        let info = self
+            .log
+            .append_verified(records, epoch, origin, now, guard)?;
+        self.appended(info).await
+    }
+
+    /// A producer is about to write in a transaction: `None` where it is open here already, else
+    /// its coordinator must know of it before the records are appended with the guard. `version2`
+    /// says that the client's epoch grows with each transaction.
+    ///
+    /// # Errors
+    /// The producer's epoch is over, or the log takes no writes.
+    pub(crate) fn begin_verification(
+        &self,
+        producer: Producer,
+        version2: bool,
+        now: Timestamp,
+    ) -> Result<Option<VerificationGuard>, storage::Error> {
+        self.log.begin_verification(producer, version2, now)
+    }
+
+    /// Ends a producer's transaction here. The marker counts once it is committed.
+    pub(crate) async fn append_marker(
+        &self,
+        producer: (ProducerId, ProducerEpoch),
+        marker: EndTransactionMarker,
+        transaction_version: i16,
+        now: Timestamp,
+    ) -> Result<AppendInfo, AppendError> {
+        let epoch = self.leader_epoch();
+        let info = self
+            .log
+            .append_marker(producer, marker, transaction_version, epoch, now)?;
+        self.appended(info).await
+    }
+
+    /// Syncs what must be, and lets readers see it.
+    async fn appended(&self, info: AppendInfo) -> Result<AppendInfo, AppendError> {
         if info.needs_sync {
             let log = self.log.clone();
             let end = info.log_end_offset;
@@ -190,8 +253,7 @@ impl Partition {
         let mut marks = self.marks.lock();
         let change = marks.leader.appended(log_end_offset);
         if change.advanced {
-            self.log.set_high_watermark(change.high_watermark);
-            marks.high_watermark.advance(change.high_watermark);
+            marks.advance(&self.log);
         }
     }
 
@@ -219,18 +281,17 @@ impl Partition {
         }
     }
 
-    /// Registers a fetch that found nothing: it is woken when more than `seen` is committed.
+    /// Registers a reader that found nothing: it is woken when there is more than `seen` for it.
     pub(crate) fn wait_beyond(
         &self,
         seen: Offset,
+        isolation: Isolation,
         waiter: &Arc<dyn Waiter>,
         ticket: Ticket,
     ) -> Result<Reached, ErrorCode> {
         let threshold = Offset(seen.0.saturating_add(1));
-        self.marks
-            .lock()
-            .high_watermark
-            .wait_for(threshold, waiter, ticket)
+        let mut marks = self.marks.lock();
+        marks.of(isolation).wait_for(threshold, waiter, ticket)
     }
 
     /// Reads whole batches for a consumer.
@@ -300,6 +361,8 @@ impl Partition {
 
     /// Ends all waiting here: the topic was deleted or leadership went elsewhere.
     pub(crate) fn end(&self, code: ErrorCode) {
-        self.marks.lock().high_watermark.end(code);
+        let mut marks = self.marks.lock();
+        marks.high_watermark.end(code);
+        marks.last_stable.end(code);
     }
 }

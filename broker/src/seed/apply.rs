@@ -177,8 +177,12 @@ impl Batches<'_> {
         let mut rest = self.records;
         while let Some(start) = rest.first() {
             let (batch, count) = self.next_batch(rest, now);
-            let appended =
-                partition.append(batch.build().bytes().clone(), AppendOrigin::Client, now);
+            let appended = partition.append(
+                batch.build().bytes().clone(),
+                AppendOrigin::Client,
+                now,
+                None,
+            );
             appended.await.map_err(|error| {
                 let refused = error.record_errors.first();
                 let at = refused.and_then(|(index, _)| rest.get(usize::try_from(*index).ok()?));

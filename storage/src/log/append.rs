@@ -4,15 +4,19 @@
 //! failed, the torn bytes are cut before the next one.
 
 use std::io::IoSlice;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
-use protocol::{BatchHeader, HEADER_SIZE, LeaderEpoch, Offset, Timestamp};
+use protocol::control::{EndTransactionMarker, end_transaction_marker};
+use protocol::{
+    BatchHeader, HEADER_SIZE, LeaderEpoch, Offset, Producer, ProducerEpoch, ProducerId, Timestamp,
+};
 
+use super::producer_state::Admission;
 use super::scan::has_possible_offsets;
 use super::types::{AppendInfo, AppendOrigin};
 use super::validate::{Checked, Validator, split};
+use super::verification::VerificationGuard;
 use super::{Log, LogEnd, Writer};
 use crate::config::LogConfig;
 use crate::error::{AppendError, Error};
@@ -25,6 +29,13 @@ struct Placed {
     checked: Checked,
 }
 
+/// What an append may do besides adding records.
+#[derive(Default)]
+struct Allowed {
+    guard: Option<VerificationGuard>,
+    transaction_version: i16,
+}
+
 impl Log {
     /// Appends as the partition's leader: gives the records their offsets.
     ///
@@ -35,6 +46,76 @@ impl Log {
         leader_epoch: LeaderEpoch,
         origin: AppendOrigin,
         now: Timestamp,
+    ) -> Result<AppendInfo, AppendError> {
+        let allowed = Allowed::default();
+        self.append_checked(records, leader_epoch, origin, now, allowed)
+    }
+
+    /// As `append_as_leader`, for a batch that may open a transaction with this guard.
+    pub fn append_verified(
+        &self,
+        records: Bytes,
+        leader_epoch: LeaderEpoch,
+        origin: AppendOrigin,
+        now: Timestamp,
+        guard: Option<VerificationGuard>,
+    ) -> Result<AppendInfo, AppendError> {
+        let allowed = Allowed {
+            guard,
+            transaction_version: 0,
+        };
+        self.append_checked(records, leader_epoch, origin, now, allowed)
+    }
+
+    /// Ends a producer's transaction here, or says that there is none.
+    ///
+    /// `transaction_version` is that of the transaction: since 2 its markers carry a new epoch.
+    pub fn append_marker(
+        &self,
+        producer: (ProducerId, ProducerEpoch),
+        marker: EndTransactionMarker,
+        transaction_version: i16,
+        leader_epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<AppendInfo, AppendError> {
+        let batch = end_transaction_marker(Offset::ZERO, leader_epoch, now, producer, marker);
+        let (records, origin) = (batch.bytes().clone(), AppendOrigin::Coordinator);
+        let allowed = Allowed {
+            guard: None,
+            transaction_version,
+        };
+        self.append_checked(records, leader_epoch, origin, now, allowed)
+    }
+
+    /// A producer is about to open a transaction here, or to go on with it.
+    ///
+    /// `None` where it is open: there is nothing to verify. Else the transaction's coordinator must
+    /// know of it before it is appended to with the guard. `version2` says that the client's epoch
+    /// grows with each transaction.
+    ///
+    /// # Errors
+    /// The producer's epoch is over.
+    pub fn begin_verification(
+        &self,
+        producer: Producer,
+        version2: bool,
+        now: Timestamp,
+    ) -> Result<Option<VerificationGuard>, Error> {
+        let mut writer = self.writer()?;
+        writer.producers.check_epoch(producer)?;
+        if writer.producers.is_in_transaction(producer) {
+            return Ok(None);
+        }
+        Ok(Some(writer.verifications.begin(producer, version2, now)))
+    }
+
+    fn append_checked(
+        &self,
+        records: Bytes,
+        leader_epoch: LeaderEpoch,
+        origin: AppendOrigin,
+        now: Timestamp,
+        allowed: Allowed,
     ) -> Result<AppendInfo, AppendError> {
         self.shared.check_online()?;
         let config = self.config();
@@ -50,10 +131,16 @@ impl Log {
         if let Some(known) = self.duplicate(&writer, &checked, origin, leader_epoch) {
             return Ok(known);
         }
+        let admission = Admission {
+            origin,
+            verified_only: config.verify_transactions,
+            guard: allowed.guard.as_ref(),
+            verifications: &writer.verifications,
+            transaction_version: allowed.transaction_version,
+        };
         for batch in &checked {
-            writer
-                .producers
-                .check(batch.header(), batch.marker, origin)?;
+            let (header, marker) = (batch.header(), batch.marker);
+            writer.producers.check(header, marker, admission)?;
         }
         let mut next = self.end.lock().offset;
         let placed = checked
@@ -261,16 +348,16 @@ impl Log {
             end.segment.note_batch(index, position, &batch.header);
             position += batch.checked.size() as u64;
             offset = batch.header.next_offset();
-            if let Some(aborted) = writer.producers.append(&batch.header, batch.checked.marker) {
-                self.note_aborted(aborted);
+            if batch.header.attributes.is_transactional()
+                && let Some(producer) = batch.header.producer
+            {
+                writer.verifications.end(producer.id);
+            }
+            if let Some(ended) = writer.producers.append(&batch.header, batch.checked.marker) {
+                self.note_ended(ended);
             }
         }
-        let unstable_before = self.first_unstable.load(Ordering::Relaxed);
-        if unstable_before != super::NONE_UNSTABLE
-            || writer.producers.first_unstable_offset().is_some()
-        {
-            self.publish_unstable(writer);
-        }
+        self.publish_first_open(writer);
         *self.end.lock() = LogEnd {
             offset,
             segment: std::sync::Arc::clone(&end.segment),

@@ -7,7 +7,7 @@ use protocol::Offset;
 use tracing::{debug, warn};
 
 use super::Log;
-use super::types::AbortedTransaction;
+use super::types::{AbortedTransaction, EndedTransaction};
 use crate::error::Error;
 use crate::fs::Durable;
 
@@ -73,7 +73,16 @@ impl Log {
         )
     }
 
-    pub(super) fn note_aborted(&self, aborted: AbortedTransaction) {
+    /// Before readers may pass it: a transaction ended.
+    pub(super) fn note_ended(&self, ended: EndedTransaction) {
+        if let Some(aborted) = ended.aborted() {
+            self.note_aborted(aborted);
+        }
+        let (first, last) = (ended.first_offset, ended.last_offset);
+        self.unreplicated.lock().insert(first, last);
+    }
+
+    fn note_aborted(&self, aborted: AbortedTransaction) {
         self.aborted.lock().push(aborted);
         if let Err(error) = self.shared.kv().put_aborted_transaction(self.id, &aborted) {
             warn!(%error, "an aborted transaction is not in the view");

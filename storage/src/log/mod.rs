@@ -29,6 +29,7 @@ mod timestamps;
 mod truncate;
 mod types;
 mod validate;
+mod verification;
 
 pub use compaction::{Cleanable, Compacted, Pace};
 pub use content::LogContent;
@@ -37,6 +38,7 @@ pub use file::{FileRange, LogSlice, SegmentFile};
 pub(crate) use leader_epochs::EpochEntry;
 pub(crate) use open::{Listing, OpenRequest};
 pub use types::{AbortedTransaction, AppendInfo, AppendOrigin, ProducerSummary, TimestampedOffset};
+pub use verification::VerificationGuard;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -58,9 +60,10 @@ use producer_state::Producers;
 use read::RememberedPositions;
 use segment::{IndexAccess, Segment};
 use sync::SyncGate;
+use verification::Verifications;
 
 /// No transaction is open.
-const NONE_UNSTABLE: i64 = i64::MAX;
+const NONE_OPEN: i64 = i64::MAX;
 
 /// A partition's log.
 pub struct Log {
@@ -82,8 +85,10 @@ pub struct Log {
     log_start: AtomicI64,
     high_watermark: AtomicI64,
     recovery_point: AtomicI64,
-    /// The first offset that is not yet decided, or `NONE_UNSTABLE`.
-    first_unstable: AtomicI64,
+    /// Where the oldest open transaction begins, or `NONE_OPEN`.
+    first_open: AtomicI64,
+    /// Ended transactions whose marker may lie above the high watermark: first offset to last.
+    unreplicated: Mutex<BTreeMap<Offset, Offset>>,
     epochs: Mutex<LeaderEpochs>,
     aborted: Mutex<Vec<AbortedTransaction>>,
     remembered: Mutex<RememberedPositions>,
@@ -106,6 +111,7 @@ struct LogEnd {
 /// What only a writer may touch.
 struct Writer {
     producers: Producers,
+    verifications: Verifications,
     open: bool,
     /// Bytes behind the end may be in the active segment's file: cut them before the next write.
     torn: bool,
@@ -178,21 +184,21 @@ impl Log {
                 .clamp(self.log_start_offset().0, self.log_end_offset().0),
         );
         self.high_watermark.store(bounded.0, Ordering::Release);
-        if self.first_unstable.load(Ordering::Acquire) != NONE_UNSTABLE {
-            let mut writer = self.writer.lock();
-            writer.producers.on_high_watermark(bounded);
-            self.publish_unstable(&writer);
-        }
+        // Transactions that end below it are ended for good.
+        let mut unreplicated = self.unreplicated.lock();
+        unreplicated.retain(|_, last_offset| *last_offset >= bounded);
     }
 
-    /// Where a reader of committed records must stop.
+    /// Where a reader of committed records must stop: a transaction is open behind it, or its end
+    /// may yet be lost.
     pub fn last_stable_offset(&self) -> Offset {
-        let high_watermark = self.high_watermark.load(Ordering::Acquire);
-        Offset(
-            self.first_unstable
-                .load(Ordering::Acquire)
-                .min(high_watermark),
-        )
+        // In this order: a transaction is known as open before the high watermark passes its
+        // beginning, and as ended before it is open no more.
+        let high_watermark = self.high_watermark_checkpoint();
+        let open = Offset(self.first_open.load(Ordering::Acquire));
+        let unreplicated = self.unreplicated.lock().keys().next().copied();
+        let unstable = unreplicated.map_or(open, |ended| ended.min(open));
+        unstable.max(self.log_start_offset()).min(high_watermark)
     }
 
     /// The aborted transactions that overlap `[from, to)`.
@@ -272,12 +278,10 @@ impl Log {
         Ok(writer)
     }
 
-    fn publish_unstable(&self, writer: &Writer) {
-        let unstable = writer.producers.first_unstable_offset();
-        let bounded = unstable.map_or(NONE_UNSTABLE, |offset| {
-            offset.max(self.log_start_offset()).0
-        });
-        self.first_unstable.store(bounded, Ordering::Release);
+    fn publish_first_open(&self, writer: &Writer) {
+        let first_open = writer.producers.first_open();
+        let first_open = first_open.map_or(NONE_OPEN, |offset| offset.0);
+        self.first_open.store(first_open, Ordering::Release);
     }
 
     /// The segment that an offset belongs to.

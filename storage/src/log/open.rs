@@ -19,7 +19,8 @@ use super::read::RememberedPositions;
 use super::recovery::{Recovered, Recovery, rebuild_epochs};
 use super::segment::{IndexAccess, Segment, file_name};
 use super::sync::SyncGate;
-use super::{Log, LogEnd, NONE_UNSTABLE, Writer};
+use super::verification::Verifications;
+use super::{Log, LogEnd, NONE_OPEN, Writer};
 use crate::checkpoint::{LEADER_EPOCHS, parse_epochs};
 use crate::config::LogConfig;
 use crate::error::Error;
@@ -207,7 +208,7 @@ impl OpenRequest {
         let segment = active.expect("a log has at least one segment");
         let end = recovered.end;
         let position = segment.size();
-        let unstable = recovered.producers.first_unstable_offset();
+        let first_open = recovered.producers.first_open();
         let jitter = roll_jitter(&self.config, id);
         Log {
             shared: self.shared,
@@ -217,6 +218,7 @@ impl OpenRequest {
             config: RwLock::new(Arc::new(self.config)),
             writer: Mutex::new(Writer {
                 producers: recovered.producers,
+                verifications: Verifications::default(),
                 open: true,
                 torn: false,
                 unsynced_messages: 0,
@@ -239,9 +241,8 @@ impl OpenRequest {
             log_start: AtomicI64::new(log_start.0),
             high_watermark: AtomicI64::new(high_watermark.0.clamp(log_start.0, end.0)),
             recovery_point: AtomicI64::new(recovery_point.0.min(end.0)),
-            first_unstable: AtomicI64::new(
-                unstable.map_or(NONE_UNSTABLE, |offset| offset.max(log_start).0),
-            ),
+            first_open: AtomicI64::new(first_open.map_or(NONE_OPEN, |offset| offset.0)),
+            unreplicated: Mutex::new(BTreeMap::new()),
             epochs: Mutex::new(recovered.epochs),
             aborted: Mutex::new(recovered.aborted),
             remembered: Mutex::new(RememberedPositions::default()),

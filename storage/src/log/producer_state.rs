@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use protocol::control::EndTransactionMarker;
 use protocol::{BatchHeader, Offset, Producer, ProducerEpoch, ProducerId, Timestamp};
 
-use super::types::{AbortedTransaction, AppendOrigin, ProducerSummary};
+use super::types::{AppendOrigin, EndedTransaction, ProducerSummary};
+use super::verification::{VerificationGuard, Verifications};
 use crate::error::Error;
 
 /// Upstream remembers so many batches: a client has at most five requests in flight.
@@ -79,14 +80,24 @@ fn last_sequence(header: &BatchHeader, producer: Producer) -> i32 {
         & i32::MAX
 }
 
+/// Who wants to append, and what speaks for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Admission<'a> {
+    pub(crate) origin: AppendOrigin,
+    /// Whether a transaction may only be opened with a guard.
+    pub(crate) verified_only: bool,
+    pub(crate) guard: Option<&'a VerificationGuard>,
+    pub(crate) verifications: &'a Verifications,
+    /// By which version of transactions a marker is judged.
+    pub(crate) transaction_version: i16,
+}
+
 /// The producers of one log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     entries: HashMap<ProducerId, ProducerEntry>,
     /// Open transactions by their first offset.
     ongoing: BTreeMap<Offset, ProducerId>,
-    /// Ended transactions whose marker may lie above the high watermark: first offset to last.
-    unreplicated: BTreeMap<Offset, Offset>,
     end: Offset,
 }
 
@@ -110,7 +121,6 @@ impl Producers {
         Producers {
             entries,
             ongoing,
-            unreplicated: BTreeMap::new(),
             end,
         }
     }
@@ -157,47 +167,60 @@ impl Producers {
             .copied()
     }
 
+    /// Whether the producer has a transaction open, in the epoch that it writes in.
+    pub(crate) fn is_in_transaction(&self, producer: Producer) -> bool {
+        let entry = self.entries.get(&producer.id);
+        entry.is_some_and(|it| it.transaction_start.is_some() && it.epoch == producer.epoch)
+    }
+
+    /// Whether a producer writes in an epoch that is not over.
+    pub(crate) fn check_epoch(&self, producer: Producer) -> Result<(), Error> {
+        match self.entries.get(&producer.id) {
+            Some(entry) if producer.epoch < entry.epoch => Err(old_epoch(entry, producer)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether a batch may be appended.
     pub(crate) fn check(
         &self,
         header: &BatchHeader,
         marker: Option<EndTransactionMarker>,
-        origin: AppendOrigin,
+        admission: Admission<'_>,
     ) -> Result<(), Error> {
-        let (Some(producer), false) = (header.producer, origin == AppendOrigin::Replication) else {
+        let Some(producer) = header.producer else {
             return Ok(());
         };
-        let entry = self.entries.get(&producer.id);
-        let in_transaction = entry.is_some_and(|entry| entry.transaction_start.is_some());
-        let transactional = header.attributes.is_transactional();
-        // A client's transaction begins with a verification by its coordinator, which is not there.
-        if origin == AppendOrigin::Client && transactional && !in_transaction {
-            return Err(Error::InvalidTransactionState {
-                producer_id: producer.id,
-            });
-        }
-        let Some(entry) = entry else { return Ok(()) };
-        if producer.epoch < entry.epoch {
-            return Err(Error::InvalidProducerEpoch {
-                producer_id: producer.id,
-                found: producer.epoch,
-                current: entry.epoch,
-            });
-        }
-        if let Some(marker) = marker {
-            if marker.coordinator_epoch < entry.coordinator_epoch {
-                return Err(Error::TransactionCoordinatorFenced {
-                    producer_id: producer.id,
-                    found: marker.coordinator_epoch,
-                    current: entry.coordinator_epoch,
-                });
-            }
+        if admission.origin == AppendOrigin::Replication {
             return Ok(());
         }
-        if origin == AppendOrigin::Client {
+        self.check_epoch(producer)?;
+        let entry = self.entries.get(&producer.id);
+        if let Some(marker) = marker {
+            return entry.map_or(Ok(()), |entry| {
+                check_marker(entry, producer, marker, admission.transaction_version)
+            });
+        }
+        if header.attributes.is_control() {
+            return Ok(());
+        }
+        let transactional = header.attributes.is_transactional();
+        let verification = admission.verifications.of(producer.id);
+        let is_verified = verification.is_some_and(|it| it.admits(admission.guard));
+        if transactional
+            && admission.verified_only
+            && !is_verified
+            && !self.is_in_transaction(producer)
+        {
+            return Err(Error::UnverifiedTransaction {
+                producer_id: producer.id,
+            });
+        }
+        if admission.origin == AppendOrigin::Client {
+            check_first_sequence(entry, producer, admission.verifications)?;
             check_sequence(entry, producer)?;
         }
-        if in_transaction && !transactional && !header.attributes.is_control() {
+        if !transactional && entry.is_some_and(|entry| entry.transaction_start.is_some()) {
             return Err(Error::InvalidTransactionState {
                 producer_id: producer.id,
             });
@@ -205,18 +228,20 @@ impl Producers {
         Ok(())
     }
 
-    /// Accounts for a batch that is in the log; returns the transaction that it aborts.
+    /// Accounts for a batch that is in the log; returns the transaction that it ends.
     pub(crate) fn append(
         &mut self,
         header: &BatchHeader,
         marker: Option<EndTransactionMarker>,
-    ) -> Option<AbortedTransaction> {
+    ) -> Option<EndedTransaction> {
         self.end = header.next_offset();
         let producer = header.producer?;
+        if !self.entries.contains_key(&producer.id) {
+            self.make_room();
+        }
         if header.attributes.is_control() {
             return self.append_marker(header, producer, marker?);
         }
-        self.make_room();
         let entry = self
             .entries
             .entry(producer.id)
@@ -246,7 +271,7 @@ impl Producers {
         header: &BatchHeader,
         producer: Producer,
         marker: EndTransactionMarker,
-    ) -> Option<AbortedTransaction> {
+    ) -> Option<EndedTransaction> {
         let entry = self
             .entries
             .entry(producer.id)
@@ -257,16 +282,12 @@ impl Producers {
         let first_offset = entry.transaction_start.take()?;
         let last_offset = header.last_offset();
         self.ongoing.remove(&first_offset);
-        self.unreplicated.insert(first_offset, last_offset);
-        if marker.committed {
-            return None;
-        }
-        let first_open = self.ongoing.keys().next().copied();
-        Some(AbortedTransaction {
+        Some(EndedTransaction {
             producer_id: producer.id,
             first_offset,
             last_offset,
-            last_stable_offset: first_open.unwrap_or(header.next_offset()),
+            last_stable_offset: self.first_open().unwrap_or(header.next_offset()),
+            committed: marker.committed,
         })
     }
 
@@ -292,18 +313,9 @@ impl Producers {
             .retain(|_, entry| !entry.is_expired(now, expiration_ms));
     }
 
-    /// Nothing at or above it may be read as committed: a transaction is open, or its end may yet
-    /// be lost.
-    pub(crate) fn first_unstable_offset(&self) -> Option<Offset> {
-        let ongoing = self.ongoing.keys().next();
-        let unreplicated = self.unreplicated.keys().next();
-        ongoing.into_iter().chain(unreplicated).min().copied()
-    }
-
-    /// Transactions that end below the high watermark are ended for good.
-    pub(crate) fn on_high_watermark(&mut self, high_watermark: Offset) {
-        self.unreplicated
-            .retain(|_, last_offset| *last_offset >= high_watermark);
+    /// Where the oldest open transaction begins.
+    pub(crate) fn first_open(&self) -> Option<Offset> {
+        self.ongoing.keys().next().copied()
     }
 
     pub(crate) fn summaries(&self) -> Vec<ProducerSummary> {
@@ -325,7 +337,69 @@ impl Producers {
     }
 }
 
-fn check_sequence(entry: &ProducerEntry, producer: Producer) -> Result<(), Error> {
+fn old_epoch(entry: &ProducerEntry, producer: Producer) -> Error {
+    Error::InvalidProducerEpoch {
+        producer_id: producer.id,
+        found: producer.epoch,
+        current: entry.epoch,
+    }
+}
+
+/// Whether a marker ends what the producer wrote last, and not something older.
+fn check_marker(
+    entry: &ProducerEntry,
+    producer: Producer,
+    marker: EndTransactionMarker,
+    transaction_version: i16,
+) -> Result<(), Error> {
+    // Version 2 ends each transaction in the next epoch: a marker of the same one comes late, or
+    // again (KIP-1228), which does no harm while nothing is open (KAFKA-19999).
+    if transaction_version >= 2
+        && producer.epoch == entry.epoch
+        && entry.transaction_start.is_some()
+    {
+        return Err(old_epoch(entry, producer));
+    }
+    if marker.coordinator_epoch < entry.coordinator_epoch {
+        return Err(Error::TransactionCoordinatorFenced {
+            producer_id: producer.id,
+            found: marker.coordinator_epoch,
+            current: entry.coordinator_epoch,
+        });
+    }
+    Ok(())
+}
+
+/// While a transaction is verified, its first batch comes first: one behind it would make every
+/// retry of it out of order.
+fn check_first_sequence(
+    entry: Option<&ProducerEntry>,
+    producer: Producer,
+    verifications: &Verifications,
+) -> Result<(), Error> {
+    let Some(verification) = verifications.of(producer.id) else {
+        return Ok(());
+    };
+    let found = producer.base_sequence;
+    let nothing_known = entry.is_none_or(|entry| entry.batches.is_empty());
+    let lowest = verification.lowest_sequence();
+    let last = if verification.is_version2() && nothing_known && found != 0 {
+        -1
+    } else if found > lowest {
+        lowest.saturating_sub(1)
+    } else {
+        return Ok(());
+    };
+    Err(Error::OutOfOrderSequence {
+        producer_id: producer.id,
+        found,
+        last,
+    })
+}
+
+fn check_sequence(entry: Option<&ProducerEntry>, producer: Producer) -> Result<(), Error> {
+    // Of a producer that is not known (its records may be deleted) any sequence is taken.
+    let Some(entry) = entry else { return Ok(()) };
     let last = entry.batches.back().map_or(-1, |batch| batch.last_sequence);
     let found = producer.base_sequence;
     let in_order = if producer.epoch == entry.epoch {
@@ -362,7 +436,14 @@ mod tests {
     }
 
     fn append(producers: &mut Producers, batch: &RecordBatch) -> Result<(), Error> {
-        producers.check(batch.header(), None, AppendOrigin::Client)?;
+        let admission = Admission {
+            origin: AppendOrigin::Client,
+            verified_only: true,
+            guard: None,
+            verifications: &Verifications::default(),
+            transaction_version: 0,
+        };
+        producers.check(batch.header(), None, admission)?;
         producers.append(batch.header(), None);
         Ok(())
     }

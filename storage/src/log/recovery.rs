@@ -67,7 +67,8 @@ impl Replay {
             return Ok(());
         }
         let marker = read_marker(segment, position, header)?;
-        self.aborted.extend(self.producers.append(header, marker));
+        let ended = self.producers.append(header, marker);
+        self.aborted.extend(ended.and_then(|ended| ended.aborted()));
         Ok(())
     }
 }

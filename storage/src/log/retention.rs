@@ -27,9 +27,9 @@ impl Log {
         let config = self.config();
         let _cleanup = self.cleanup.lock();
         let mut writer = self.writer()?;
-        writer
-            .producers
-            .remove_expired(now, config.producer_id_expiration_ms);
+        let expiration_ms = config.producer_id_expiration_ms;
+        writer.producers.remove_expired(now, expiration_ms);
+        writer.verifications.remove_expired(now, expiration_ms);
         let mut count = self.delete_below_start(&mut writer, now)?;
         if config.cleanup.delete {
             count += self.delete_by_size(&mut writer, &config, now)?;
@@ -63,19 +63,18 @@ impl Log {
                     offsets.insert(self.topic_partition.clone(), to);
                 })
         })?;
-        self.set_log_start(&writer, to);
+        self.set_log_start(to);
         // Whoever asks for records to be deleted wants the room: no delay but for readers.
         self.delete_below_start(&mut writer, LONG_AGO)?;
         self.purge(&mut writer, &self.config(), Timestamp(0));
         Ok(())
     }
 
-    fn set_log_start(&self, writer: &Writer, to: Offset) {
+    fn set_log_start(&self, to: Offset) {
         self.log_start.fetch_max(to.0, Ordering::AcqRel);
         self.high_watermark.fetch_max(to.0, Ordering::AcqRel);
         self.epochs.lock().truncate_from_start(to);
         self.forget_aborted_below(to);
-        self.publish_unstable(writer);
     }
 
     /// Nobody reads the records of these transactions any more.
@@ -171,7 +170,7 @@ impl Log {
         let start = self
             .segment_after(last.base_offset)
             .map_or(end, |next| next.base_offset);
-        self.set_log_start(writer, start);
+        self.set_log_start(start);
         for segment in &deletable {
             self.delete_segment(writer, segment, now)?;
         }

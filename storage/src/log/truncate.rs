@@ -15,6 +15,7 @@ use super::roll::snapshot_name;
 use super::scan::{Check, Scanner, Step};
 use super::segment::Segment;
 use super::types::AbortedTransaction;
+use super::verification::Verifications;
 use super::{Log, LogEnd, Writer, snapshot};
 use crate::error::Error;
 use crate::fs::{Durable, read_file};
@@ -103,8 +104,10 @@ impl Log {
         self.remove_snapshots(|_| true);
         writer.snapshot_offset = Offset(-1);
         writer.producers = Producers::starting_at(offset);
+        writer.verifications = Verifications::default();
         self.aborted.lock().clear();
-        self.publish_unstable(&writer);
+        self.unreplicated.lock().clear();
+        self.publish_first_open(&writer);
         self.shared.sync_folder(&self.folder())?;
         for file in CheckpointFile::ALL {
             self.shared.update_checkpoint(file, |offsets| {
@@ -265,7 +268,9 @@ impl Log {
             }
         }
         writer.producers.set_end(end);
-        self.publish_unstable(writer);
+        writer.verifications = Verifications::default();
+        self.unreplicated.lock().retain(|_, last| *last < end);
+        self.publish_first_open(writer);
         Ok(())
     }
 }

@@ -51,6 +51,29 @@ pub struct AbortedTransaction {
     pub last_stable_offset: Offset,
 }
 
+/// A transaction whose marker was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndedTransaction {
+    pub(crate) producer_id: ProducerId,
+    pub(crate) first_offset: Offset,
+    /// Of the marker.
+    pub(crate) last_offset: Offset,
+    /// Behind it other transactions may be open; of the log when the marker was appended.
+    pub(crate) last_stable_offset: Offset,
+    pub(crate) committed: bool,
+}
+
+impl EndedTransaction {
+    pub(crate) fn aborted(&self) -> Option<AbortedTransaction> {
+        (!self.committed).then_some(AbortedTransaction {
+            producer_id: self.producer_id,
+            first_offset: self.first_offset,
+            last_offset: self.last_offset,
+            last_stable_offset: self.last_stable_offset,
+        })
+    }
+}
+
 /// A producer that wrote to the log, as DescribeProducers shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerSummary {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Seen;
 use crate::admin::Admin;
-use crate::replica::{Partition, ReadyList};
+use crate::replica::{Isolation, Partition, ReadyList};
 
 /// High watermarks wake who waits; a topic or partition that is still to come does not.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -69,7 +69,7 @@ impl Records {
 
     fn register(&mut self, partition: &Partition, seen: Offset) {
         let waiter: Arc<dyn Waiter> = self.list.clone();
-        match partition.wait_beyond(seen, &waiter, 0) {
+        match partition.wait_beyond(seen, Isolation::ReadUncommitted, &waiter, 0) {
             Ok(Reached::NotYet) => {}
             Ok(Reached::Yes) => self.is_stale = true,
             // Deleted meanwhile: the next look finds it gone.
