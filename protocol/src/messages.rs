@@ -6,7 +6,8 @@ pub use kafka_protocol::messages::*;
 
 pub use crate::generated::{
     describe_log_dirs_request, describe_log_dirs_response, list_offsets_request,
-    list_offsets_response, offset_commit_request, offset_fetch_request,
+    list_offsets_response, offset_commit_request, offset_fetch_request, write_txn_markers_request,
+    write_txn_markers_response,
 };
 pub use describe_log_dirs_request::DescribeLogDirsRequest;
 pub use describe_log_dirs_response::DescribeLogDirsResponse;
@@ -14,3 +15,5 @@ pub use list_offsets_request::ListOffsetsRequest;
 pub use list_offsets_response::ListOffsetsResponse;
 pub use offset_commit_request::OffsetCommitRequest;
 pub use offset_fetch_request::OffsetFetchRequest;
+pub use write_txn_markers_request::WriteTxnMarkersRequest;
+pub use write_txn_markers_response::WriteTxnMarkersResponse;

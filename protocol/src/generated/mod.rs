@@ -17,3 +17,5 @@ pub mod list_offsets_response;
 pub mod offset_commit_request;
 pub mod offset_fetch_request;
 pub(crate) mod requests;
+pub mod write_txn_markers_request;
+pub mod write_txn_markers_response;
