@@ -1,6 +1,7 @@
 //! The group coordinator: one shard per partition of `__consumer_offsets` that is led here.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,10 +12,11 @@ use coordinator::group::{
 use coordinator::{Loaded, RequestMeta, partition_for};
 use parking_lot::RwLock;
 use protocol::ErrorCode;
-use storage::{Log, LogDir};
+use storage::{Log, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::held::HeldShard;
 use super::runtime::{self, Encoded, Ground, Mailbox, RecordCodec, ShardHandle};
 use super::view::View;
 use crate::clock::Clock;
@@ -33,10 +35,7 @@ pub(crate) struct GroupCoordinator {
 }
 
 /// A partition of `__consumer_offsets` whose shard has ended and whose requests wait.
-pub(crate) struct HeldShard {
-    pub(crate) partition: i32,
-    mailbox: Mailbox<GroupShard>,
-}
+pub(crate) type HeldGroups = HeldShard<GroupShard>;
 
 struct GroupCodec;
 
@@ -88,7 +87,7 @@ impl GroupCoordinator {
     /// Ends all shards, so that their logs can be put back. Who waits in one is told
     /// `UNKNOWN_MEMBER_ID`, as whoever was a member; who asks from now on waits until
     /// [`GroupCoordinator::go_on`].
-    pub(crate) async fn hold(&self) -> Vec<HeldShard> {
+    pub(crate) async fn hold(&self) -> Vec<HeldGroups> {
         let (held, former): (Vec<_>, Vec<_>) = {
             let mut shards = self.shards.write();
             let replaced = shards.iter_mut().map(|(index, shard)| {
@@ -106,7 +105,7 @@ impl GroupCoordinator {
     }
 
     /// A held shard goes on: its groups are as the partition's log has them, without members.
-    pub(crate) fn go_on(&self, held: HeldShard, partition: Arc<Partition>) {
+    pub(crate) fn go_on(&self, held: HeldGroups, partition: Arc<Partition>) {
         self.start(partition, Loaded::PutBack, held.mailbox);
     }
 
@@ -126,7 +125,9 @@ impl GroupCoordinator {
     fn start(&self, partition: Arc<Partition>, how: Loaded, mailbox: Mailbox<GroupShard>) {
         let index = partition.topic_partition().partition;
         let shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
-        runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox);
+        // Groups command nothing.
+        let commands = Arc::new(|never: Infallible| match never {});
+        runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox, commands);
     }
 
     /// The clock jumped: all that is due in any shard is done when this returns.
@@ -166,6 +167,17 @@ impl GroupCoordinator {
         request: GroupRequest,
         partitions: Option<i32>,
     ) -> GroupResponse {
+        self.ask_verified(meta, request, partitions, None).await
+    }
+
+    /// As [`GroupCoordinator::ask`], for what is appended in a transaction with this guard.
+    pub(crate) async fn ask_verified(
+        &self,
+        meta: RequestMeta,
+        request: GroupRequest,
+        partitions: Option<i32>,
+        guard: Option<VerificationGuard>,
+    ) -> GroupResponse {
         if let Some(refused) = request.refuse_early(&meta, &self.config) {
             return refused;
         }
@@ -176,7 +188,7 @@ impl GroupCoordinator {
             .map(|(count, group)| partition_for(group, count));
         let shard = index.and_then(|index| self.shards.read().get(&index).cloned());
         let answer = match shard {
-            Some(shard) => shard.ask(meta, request).await,
+            Some(shard) => shard.ask_verified(meta, request, guard).await,
             None => Err(ErrorCode::NotCoordinator),
         };
         answer.unwrap_or_else(|code| on_error.response(code))

@@ -1,8 +1,9 @@
 //! Coordinators on this node: state machines of the crate `coordinator` over partitions led here.
 
 mod groups;
+mod held;
 mod runtime;
 mod timers;
 mod view;
 
-pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldShard};
+pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldGroups};

@@ -4,7 +4,6 @@
 //! before they are replayed (design rule "append, then replay").
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use coordinator::{
 use protocol::batch::{Producer, RecordBatch};
 use protocol::records::BatchBuilder;
 use protocol::{ErrorCode, Offset};
-use storage::{AppendOrigin, LogDir};
+use storage::{AppendOrigin, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
@@ -48,6 +47,8 @@ pub(super) trait RecordCodec<S: Shard>: Send + Sync + 'static {
 struct Asked<S: Shard> {
     meta: RequestMeta,
     request: S::Request,
+    /// For what the request has appended in a transaction, see [`ShardHandle::ask_verified`].
+    guard: Option<VerificationGuard>,
     reply: oneshot::Sender<Result<S::Response, ErrorCode>>,
 }
 
@@ -82,10 +83,22 @@ impl<S: Shard> ShardHandle<S> {
         meta: RequestMeta,
         request: S::Request,
     ) -> Result<S::Response, ErrorCode> {
+        self.ask_verified(meta, request, None).await
+    }
+
+    /// As [`ShardHandle::ask`], for a request that appends in a transaction: `guard` is what
+    /// [`Partition::begin_verification`] gave, and the transaction's coordinator knows of it.
+    pub(super) async fn ask_verified(
+        &self,
+        meta: RequestMeta,
+        request: S::Request,
+        guard: Option<VerificationGuard>,
+    ) -> Result<S::Response, ErrorCode> {
         let (reply, answer) = oneshot::channel();
         let asked = Message::Ask(Asked {
             meta,
             request,
+            guard,
             reply,
         });
         self.0
@@ -143,6 +156,9 @@ pub(super) struct Ground {
     pub(super) commit_timeout_ms: i32,
 }
 
+/// Where what a shard commands goes, once the records it rests on are committed.
+pub(super) type Commands<S> = Arc<dyn Fn(<S as Shard>::Command) + Send + Sync>;
+
 struct Actor<S: Shard, C> {
     shard: S,
     partition: Arc<Partition>,
@@ -152,18 +168,24 @@ struct Actor<S: Shard, C> {
     timers: Timers<S::Timer>,
     waiting: HashMap<ReplyTo, oneshot::Sender<Result<S::Response, ErrorCode>>>,
     next_reply: u64,
+    /// Of the request that is being handled.
+    guard: Option<VerificationGuard>,
+    commands: Commands<S>,
     codec: std::marker::PhantomData<C>,
 }
 
-/// Starts `shard` on `partition`: it loads what the log holds, then serves.
+/// Starts `shard` on `partition`: it loads what the log holds, then serves. What it commands goes
+/// to `commands`.
 pub(super) fn start<S, C>(
     ground: &Ground,
     shard: S,
     partition: Arc<Partition>,
     how: Loaded,
     Mailbox(mailbox): Mailbox<S>,
+    commands: Commands<S>,
 ) where
-    S: Shard<Command = Infallible> + Send + 'static,
+    S: Shard + Send + 'static,
+    S::Command: Send,
     S::Request: Send,
     S::Response: Send,
     S::Record: Send + Sync,
@@ -179,6 +201,8 @@ pub(super) fn start<S, C>(
         timers: Timers::new(),
         waiting: HashMap::new(),
         next_reply: 0,
+        guard: None,
+        commands,
         codec: std::marker::PhantomData,
     };
     let serving = ground.runtime.clone();
@@ -192,7 +216,8 @@ pub(super) fn start<S, C>(
 
 impl<S, C> Actor<S, C>
 where
-    S: Shard<Command = Infallible> + Send + 'static,
+    S: Shard + Send + 'static,
+    S::Command: Send,
     S::Request: Send,
     S::Response: Send,
     S::Record: Send + Sync,
@@ -269,9 +294,11 @@ where
         Asked {
             meta,
             request,
+            guard,
             reply,
         }: Asked<S>,
     ) {
+        self.guard = guard;
         self.next_reply += 1;
         let token = ReplyTo(self.next_reply);
         self.waiting.insert(token, reply);
@@ -281,6 +308,7 @@ where
             request,
         })
         .await;
+        self.guard = None;
     }
 
     async fn fire(&mut self) {
@@ -331,10 +359,8 @@ where
         {
             return Some(append_failed(token, code));
         }
-        for command in commands {
-            match command {}
-        }
         let rests_on = self.partition.log().log_end_offset();
+        self.command_when_committed(rests_on, commands);
         self.answer_when_committed(rests_on, replies);
         None
     }
@@ -361,9 +387,9 @@ where
             batch.push(now, Some(key), value.as_deref(), &[]);
         }
         let bytes = batch.build().bytes().clone();
-        let appended = self
-            .partition
-            .append(bytes, AppendOrigin::Coordinator, now, None);
+        let appended =
+            self.partition
+                .append(bytes, AppendOrigin::Coordinator, now, self.guard.take());
         let info = appended.await.map_err(|error| ErrorCode::from(&error))?;
         for ((delta, record), row) in (0i64..).zip(records).zip(encoded) {
             let offset = Offset(info.base_offset.0 + delta);
@@ -398,6 +424,30 @@ where
             match partition.committed(rests_on, timeout).await {
                 Ok(()) => send(ready),
                 Err(code) => send(ready.into_iter().map(|(to, _)| (to, Err(code))).collect()),
+            }
+        });
+    }
+
+    /// Commands leave however long the commit takes: nobody would give them again before the next
+    /// load.
+    fn command_when_committed(&self, rests_on: Offset, commands: Vec<S::Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        let sink = self.commands.clone();
+        if self.partition.high_watermark() >= rests_on {
+            commands.into_iter().for_each(|command| sink(command));
+            return;
+        }
+        let (partition, timeout) = (self.partition.clone(), self.commit_timeout_ms);
+        tokio::spawn(async move {
+            loop {
+                match partition.committed(rests_on, timeout).await {
+                    Ok(()) => break commands.into_iter().for_each(|command| sink(command)),
+                    Err(ErrorCode::RequestTimedOut) => {}
+                    // The shard ends with its partition.
+                    Err(_) => break,
+                }
             }
         });
     }

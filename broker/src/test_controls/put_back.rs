@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 use super::ControlError;
 use super::snapshot::Snapshot;
 use crate::api::{Node, is_internal};
-use crate::coordinators::{GROUP_TOPIC, HeldShard};
+use crate::coordinators::{GROUP_TOPIC, HeldGroups};
 use crate::replica::Partition;
 
 /// Tries against clients that create the topics that are missing.
@@ -234,7 +234,7 @@ fn take_over(
     }
 }
 
-fn go_on(node: &Node, held: HeldShard) {
+fn go_on(node: &Node, held: HeldGroups) {
     let of = TopicPartition::new(GROUP_TOPIC, held.partition);
     // A partition that is gone, or offline, has no coordinator: who asks is told so.
     if let Ok(partition) = node.replicas.partition(&of) {
