@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use coordinator::group::record::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
 use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
-use coordinator::{ReplyTo, RequestMeta};
+use coordinator::{ReplyTo, RequestMeta, TransactionResult};
 use proptest::prelude::*;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use protocol::messages::leave_group_request::MemberIdentity;
@@ -20,11 +20,14 @@ use protocol::messages::offset_delete_request::{
 };
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use protocol::messages::{
     GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, SyncGroupRequest, TopicName,
+    OffsetDeleteRequest, SyncGroupRequest, TopicName, TxnOffsetCommitRequest,
 };
-use protocol::{ErrorCode, StrBytes, Timestamp, TopicId};
+use protocol::{ErrorCode, ProducerEpoch, ProducerId, StrBytes, Timestamp, TopicId};
 use support::{Runtime, Step};
 use uuid::Uuid;
 
@@ -32,6 +35,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 enum Action {
     Ask(Ask),
+    EndTransaction { producer: i64, committed: bool },
     Advance { ms: i64 },
     FailNextAppend { code: ErrorCode },
     Reload,
@@ -64,6 +68,11 @@ enum Ask {
         topic: usize,
         retention: bool,
     },
+    TxnCommit {
+        producer: i64,
+        group: usize,
+        topic: usize,
+    },
     Fetch {
         group: usize,
     },
@@ -80,6 +89,7 @@ enum Ask {
 }
 
 const CLIENTS: usize = 4;
+const PRODUCERS: i64 = 3;
 const GROUPS: [&str; 2] = ["g", "h"];
 const TOPICS: [&str; 2] = ["t", "u"];
 const PROTOCOLS: [&[&str]; 4] = [
@@ -106,6 +116,8 @@ fn ask() -> impl Strategy<Value = Ask> {
                 Ask::Commit { client, from_outside, topic, retention }
             }
         ),
+        3 => (0..PRODUCERS, group.clone(), topic.clone())
+            .prop_map(|(producer, group, topic)| Ask::TxnCommit { producer, group, topic }),
         1 => group.clone().prop_map(|group| Ask::Fetch { group }),
         1 => (group.clone(), topic.clone())
             .prop_map(|(group, topic)| Ask::DeleteOffsets { group, topic }),
@@ -117,6 +129,8 @@ fn ask() -> impl Strategy<Value = Ask> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         25 => ask().prop_map(Action::Ask),
+        3 => (0..PRODUCERS, any::<bool>())
+            .prop_map(|(producer, committed)| Action::EndTransaction { producer, committed }),
         5 => prop_oneof![Just(0i64), 1i64..20_000, 50_000i64..400_000]
             .prop_map(|ms| Action::Advance { ms }),
         2 => prop_oneof![
@@ -138,6 +152,19 @@ fn group_id(group: usize) -> GroupId {
 
 fn topic_name(topic: usize) -> TopicName {
     TopicName(StrBytes::from_static_str(TOPICS[topic]))
+}
+
+fn txn_commit(producer: i64, group: usize, topic: usize, offset: i64) -> TxnOffsetCommitRequest {
+    let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(offset);
+    let topic = TxnOffsetCommitRequestTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(vec![partition]);
+    TxnOffsetCommitRequest::default()
+        .with_group_id(group_id(group))
+        .with_producer_id(producer.into())
+        .with_producer_epoch(0)
+        .with_generation_id(-1)
+        .with_topics(vec![topic])
 }
 
 fn delete_offsets(group: usize, topic: usize) -> OffsetDeleteRequest {
@@ -240,6 +267,18 @@ impl World {
                 for (_, step) in self.runtime.advance(*ms) {
                     self.hear(&step);
                 }
+            }
+            Action::EndTransaction {
+                producer,
+                committed,
+            } => {
+                let result = if *committed {
+                    TransactionResult::Commit
+                } else {
+                    TransactionResult::Abort
+                };
+                let producer = (ProducerId(*producer), ProducerEpoch(0));
+                self.runtime.end_transaction(producer, result);
             }
             Action::FailNextAppend { code } => self.runtime.fail_next_append = Some(*code),
             Action::Reload => {
@@ -362,6 +401,14 @@ impl World {
                 };
                 (0, 0, GroupRequest::TopicsDeleted(vec![deleted]))
             }
+            Ask::TxnCommit {
+                producer,
+                group,
+                topic,
+            } => {
+                let request = txn_commit(*producer, *group, *topic, self.runtime.now);
+                (0, 5, GroupRequest::TxnOffsetCommit(request))
+            }
             Ask::Fetch { group } => {
                 let group = OffsetFetchRequestGroup::default()
                     .with_group_id(group_id(*group))
@@ -428,6 +475,9 @@ proptest! {
         for action in &actions {
             world.act(action);
         }
+        for producer in 0..PRODUCERS {
+            world.act(&Action::EndTransaction { producer, committed: true });
+        }
         world.act(&Action::Advance { ms: 2_000_000 });
         prop_assert!(world.open.is_empty(), "still waiting: {:?}", world.open);
         prop_assert_eq!(world.runtime.shard.rows().count(), 0);
@@ -453,7 +503,8 @@ proptest! {
         };
         let record = GroupRecord::OffsetCommit { key, value: Some(value) };
         // Reads the bytes back and compares.
-        support::loaded_from(&GroupCoordinatorConfig::default(), &[record], 0);
+        let entry = support::Entry::Record(record, None);
+        support::loaded_from(&GroupCoordinatorConfig::default(), &[entry], 0);
     }
 
     #[test]

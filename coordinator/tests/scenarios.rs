@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use coordinator::group::record::{GroupRecord, MemberMetadata};
 use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
-use coordinator::{ReplyTo, RequestMeta};
+use coordinator::{ReplyTo, RequestMeta, TransactionResult};
 use datadriven::TestCase;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use protocol::messages::leave_group_request::MemberIdentity;
@@ -25,11 +25,14 @@ use protocol::messages::offset_delete_request::{
 };
 use protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use protocol::messages::{
     GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, SyncGroupRequest, TopicName,
+    OffsetDeleteRequest, SyncGroupRequest, TopicName, TxnOffsetCommitRequest,
 };
-use protocol::{ErrorCode, StrBytes, TopicId};
+use protocol::{ErrorCode, ProducerEpoch, ProducerId, StrBytes, TopicId};
 use support::{Runtime, Step};
 use uuid::Uuid;
 
@@ -76,6 +79,16 @@ impl Scenario {
             "jump" => {
                 let step = self.runtime.jump(args.number("ms", 0));
                 self.show(&step)
+            }
+            "end-transaction" => {
+                let producer = args.producer();
+                let result = match args.text("result").as_deref() {
+                    Some("commit") => TransactionResult::Commit,
+                    Some("abort") => TransactionResult::Abort,
+                    other => panic!("result={other:?}, expected commit or abort"),
+                };
+                self.runtime.end_transaction(producer, result);
+                String::new()
             }
             "fail-append" => {
                 let code = args.number("code", 0i16);
@@ -133,8 +146,11 @@ impl Scenario {
 
     fn show(&mut self, step: &Step) -> String {
         let mut text = String::new();
+        let producer = step.producer.map_or(String::new(), |(id, epoch)| {
+            format!(" (producer {id} epoch {epoch})")
+        });
         for record in &step.records {
-            let _ = writeln!(text, "record {}", show_record(record));
+            let _ = writeln!(text, "record {}{producer}", show_record(record));
         }
         for (token, reply) in &step.replies {
             let who = self.asked.get(token).cloned().unwrap_or_default();
@@ -223,6 +239,7 @@ impl Args {
             ),
             "leave" => GroupRequest::LeaveGroup(self.leave()),
             "commit" => GroupRequest::OffsetCommit(self.commit(input)),
+            "txn-commit" => GroupRequest::TxnOffsetCommit(self.txn_commit(input)),
             "fetch" => GroupRequest::OffsetFetch {
                 group: self.fetch(),
                 require_stable: self.list("stable").is_some(),
@@ -341,6 +358,42 @@ impl Args {
             .with_group_instance_id(self.string("instance"))
             .with_generation_id_or_member_epoch(self.number("generation", -1))
             .with_retention_time_ms(self.number("retention", -1))
+    }
+
+    fn producer(&mut self) -> (ProducerId, ProducerEpoch) {
+        (
+            ProducerId(self.number("producer", 0)),
+            ProducerEpoch(self.number("epoch", 0)),
+        )
+    }
+
+    /// As `commit`.
+    fn txn_commit(&mut self, input: &str) -> TxnOffsetCommitRequest {
+        let (producer_id, producer_epoch) = self.producer();
+        let topics = input.lines().map(|line| {
+            let words: Vec<_> = line.split(' ').collect();
+            let number = |index: usize| words.get(index).and_then(|word| word.parse().ok());
+            let metadata = words
+                .get(4)
+                .map(|word| StrBytes::from_string((*word).to_owned()));
+            let partition = TxnOffsetCommitRequestPartition::default()
+                .with_partition_index(number(1).unwrap_or(0) as i32)
+                .with_committed_offset(number(2).unwrap_or(0))
+                .with_committed_leader_epoch(number(3).unwrap_or(-1) as i32)
+                .with_committed_metadata(metadata);
+            TxnOffsetCommitRequestTopic::default()
+                .with_name(TopicName(StrBytes::from_string(words[0].to_owned())))
+                .with_partitions(vec![partition])
+        });
+        TxnOffsetCommitRequest::default()
+            .with_topics(topics.collect())
+            .with_transactional_id(StrBytes::from_static_str("x").into())
+            .with_producer_id(producer_id.0.into())
+            .with_producer_epoch(producer_epoch.0)
+            .with_group_id(self.group())
+            .with_member_id(self.member())
+            .with_group_instance_id(self.string("instance"))
+            .with_generation_id(self.number("generation", -1))
     }
 
     fn partitions(&mut self) -> Vec<i32> {
@@ -566,6 +619,7 @@ fn show_response(response: &GroupResponse) -> String {
             )
         }
         GroupResponse::OffsetCommit(_)
+        | GroupResponse::TxnOffsetCommit(_)
         | GroupResponse::OffsetFetch(_)
         | GroupResponse::OffsetDelete(_) => show_offsets(response),
         GroupResponse::DescribeGroup(group) => show_described(group),
@@ -589,6 +643,15 @@ fn show_offsets(response: &GroupResponse) -> String {
     let mut text = String::new();
     if let GroupResponse::OffsetCommit(response) = response {
         text.push_str("commit");
+        for topic in &response.topics {
+            for partition in &topic.partitions {
+                let (name, index) = (topic.name.as_str(), partition.partition_index);
+                let _ = write!(text, " {name}-{index}={}", code_name(partition.error_code));
+            }
+        }
+    }
+    if let GroupResponse::TxnOffsetCommit(response) = response {
+        text.push_str("txn-commit");
         for topic in &response.topics {
             for partition in &topic.partitions {
                 let (name, index) = (topic.name.as_str(), partition.partition_index);

@@ -19,14 +19,17 @@ use protocol::messages::offset_commit_response::{
 };
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponseTopic;
 use protocol::messages::{
     GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
     LeaveGroupRequest, LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse,
     OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use protocol::{ErrorCode, StrBytes, TopicId};
 
 use super::config::GroupCoordinatorConfig;
+use super::transactional::{txn_commit_error, txn_commit_topics};
 use crate::RequestMeta;
 
 /// The records of a group hold strings with 16-bit lengths.
@@ -39,6 +42,8 @@ pub enum GroupRequest {
     Heartbeat(HeartbeatRequest),
     LeaveGroup(LeaveGroupRequest),
     OffsetCommit(OffsetCommitRequest),
+    /// Its records are written in the transaction of the producer it names.
+    TxnOffsetCommit(TxnOffsetCommitRequest),
     OffsetFetch {
         group: OffsetFetchRequestGroup,
         require_stable: bool,
@@ -68,6 +73,7 @@ pub enum GroupResponse {
     Heartbeat(HeartbeatResponse),
     LeaveGroup(LeaveGroupResponse),
     OffsetCommit(OffsetCommitResponse),
+    TxnOffsetCommit(TxnOffsetCommitResponse),
     OffsetFetch(OffsetFetchResponseGroup),
     OffsetDelete(OffsetDeleteResponse),
     DescribeGroup(DescribedGroup),
@@ -86,6 +92,7 @@ impl GroupRequest {
             GroupRequest::Heartbeat(request) => Some(&request.group_id.0),
             GroupRequest::LeaveGroup(request) => Some(&request.group_id.0),
             GroupRequest::OffsetCommit(request) => Some(&request.group_id.0),
+            GroupRequest::TxnOffsetCommit(request) => Some(&request.group_id.0),
             GroupRequest::OffsetFetch { group, .. } => Some(&group.group_id.0),
             GroupRequest::OffsetDelete(request) => Some(&request.group_id.0),
             GroupRequest::DescribeGroup(group_id) | GroupRequest::DeleteGroup(group_id) => {
@@ -119,6 +126,10 @@ impl GroupRequest {
             GroupRequest::OffsetCommit(request) => {
                 // An empty group id is allowed here, for old simple consumers.
                 (request.group_id.len() > STRING_BYTES_MAX).then_some(ErrorCode::InvalidGroupId)
+            }
+            GroupRequest::TxnOffsetCommit(request) => {
+                let id = &request.group_id;
+                (id.is_empty() || id.len() > STRING_BYTES_MAX).then_some(ErrorCode::InvalidGroupId)
             }
             GroupRequest::OffsetFetch { .. }
             | GroupRequest::DescribeGroup(_)
@@ -177,6 +188,7 @@ enum Shape {
     Heartbeat,
     Leave(Vec<MemberIdentity>),
     Commit(Vec<OffsetCommitResponseTopic>),
+    TxnCommit(Vec<TxnOffsetCommitResponseTopic>),
     Fetch(GroupId),
     OffsetDelete,
     Describe(GroupId),
@@ -194,6 +206,7 @@ impl OnError {
             GroupRequest::Heartbeat(_) => Shape::Heartbeat,
             GroupRequest::LeaveGroup(request) => Shape::Leave(leaving(request, meta.api_version)),
             GroupRequest::OffsetCommit(request) => Shape::Commit(commit_topics(request)),
+            GroupRequest::TxnOffsetCommit(request) => Shape::TxnCommit(txn_commit_topics(request)),
             GroupRequest::OffsetFetch { group, .. } => Shape::Fetch(group.group_id.clone()),
             GroupRequest::OffsetDelete(_) => Shape::OffsetDelete,
             GroupRequest::DescribeGroup(group_id) => Shape::Describe(group_id.clone()),
@@ -223,6 +236,9 @@ impl OnError {
                 GroupResponse::LeaveGroup(leave_error(members, self.api_version, code))
             }
             Shape::Commit(topics) => GroupResponse::OffsetCommit(commit_error(topics, code)),
+            Shape::TxnCommit(topics) => {
+                GroupResponse::TxnOffsetCommit(txn_commit_error(topics, code))
+            }
             Shape::Fetch(group_id) => GroupResponse::OffsetFetch(
                 OffsetFetchResponseGroup::default()
                     .with_group_id(group_id.clone())

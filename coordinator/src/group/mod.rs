@@ -15,6 +15,7 @@ mod rebalance;
 pub mod record;
 mod removal;
 mod subscription;
+mod transactional;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -154,6 +155,9 @@ impl GroupShard {
             GroupRequest::Heartbeat(request) => self.heartbeat(turn, token, request),
             GroupRequest::LeaveGroup(request) => self.leave(turn, token, meta, request),
             GroupRequest::OffsetCommit(request) => self.commit(turn, token, meta, request),
+            GroupRequest::TxnOffsetCommit(request) => {
+                self.commit_in_transaction(turn, token, request);
+            }
             GroupRequest::OffsetFetch {
                 group,
                 require_stable,
@@ -350,7 +354,7 @@ impl GroupShard {
         Output {
             token,
             records: turn.records,
-            producer: None,
+            producer: turn.producer,
             replies: turn.replies,
             effects: turn.effects,
             commands: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the store changes in `replay` alone; no group or topic without offsets is kept in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
@@ -20,7 +20,7 @@ use protocol::messages::offset_fetch_response::{
 use protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, TopicName,
 };
-use protocol::{ErrorCode, Offset, ProducerId, Timestamp, TopicId};
+use protocol::{ErrorCode, Offset, ProducerId, StrBytes, Timestamp, TopicId};
 
 use super::classic::{ClassicGroup, State};
 use super::record::{GroupRecord, OffsetCommitKey, OffsetCommitValue};
@@ -47,6 +47,8 @@ pub(crate) struct Offsets {
     by_group: BTreeMap<Arc<str>, ByTopic>,
     /// Commits inside transactions that have not ended.
     pending: BTreeMap<ProducerId, BTreeMap<OffsetCommitKey, Committed>>,
+    /// Whose they are, by group.
+    open: BTreeMap<Arc<str>, BTreeSet<ProducerId>>,
 }
 
 impl Offsets {
@@ -63,14 +65,30 @@ impl Offsets {
         self.pending.values().flatten()
     }
 
+    /// Those for one group.
+    pub(crate) fn pending_of(&self, group_id: &str) -> impl Iterator<Item = &OffsetCommitKey> {
+        let producers = self.open.get(group_id).into_iter().flatten();
+        let commits = producers.filter_map(|producer| self.pending.get(producer));
+        commits
+            .flat_map(BTreeMap::keys)
+            .filter(move |key| *key.group_id == *group_id)
+    }
+
     pub(crate) fn has_pending(&self, group_id: &str) -> bool {
-        self.pending().any(|(key, _)| *key.group_id == *group_id)
+        self.open.contains_key(group_id)
     }
 
     pub(crate) fn is_pending(&self, group_id: &str, topic: &str, partition: i32) -> bool {
-        self.pending().any(|(key, _)| {
-            key.partition == partition && *key.topic == *topic && *key.group_id == *group_id
-        })
+        let Some((group_id, producers)) = self.open.get_key_value(group_id) else {
+            return false;
+        };
+        let key = OffsetCommitKey {
+            group_id: group_id.clone(),
+            topic: Arc::from(topic),
+            partition,
+        };
+        let mut commits = producers.iter().filter_map(|id| self.pending.get(id));
+        commits.any(|commits| commits.contains_key(&key))
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = GroupRecord> + '_ {
@@ -90,7 +108,7 @@ impl Offsets {
         })
     }
 
-    fn contains(&self, group_id: &str, topic: &str, partition: i32) -> bool {
+    pub(crate) fn contains(&self, group_id: &str, topic: &str, partition: i32) -> bool {
         let partitions = self.of_group(group_id).and_then(|topics| topics.get(topic));
         partitions.is_some_and(|partitions| partitions.contains_key(&partition))
     }
@@ -107,10 +125,10 @@ impl Offsets {
         };
         match meta.producer {
             Some((producer_id, _)) => {
-                self.pending
-                    .entry(producer_id)
-                    .or_default()
-                    .insert(key.clone(), committed);
+                let commits = self.pending.entry(producer_id).or_default();
+                commits.insert(key.clone(), committed);
+                let producers = self.open.entry(key.group_id.clone()).or_default();
+                producers.insert(producer_id);
             }
             None => self.put(key, committed),
         }
@@ -125,9 +143,7 @@ impl Offsets {
     }
 
     pub(crate) fn replay_tombstone(&mut self, key: &OffsetCommitKey) {
-        for commits in self.pending.values_mut() {
-            commits.remove(key);
-        }
+        self.take_back_pending(key);
         let Some(topics) = self.by_group.get_mut(&key.group_id) else {
             return;
         };
@@ -142,8 +158,38 @@ impl Offsets {
         }
     }
 
+    /// An offset that is removed does not come back when a transaction ends.
+    fn take_back_pending(&mut self, key: &OffsetCommitKey) {
+        let producers = self.open.get(&key.group_id).cloned().unwrap_or_default();
+        for producer in producers {
+            let Some(commits) = self.pending.get_mut(&producer) else {
+                continue;
+            };
+            commits.remove(key);
+            if !commits.keys().any(|other| other.group_id == key.group_id) {
+                self.close(&key.group_id, producer);
+            }
+            if self.pending.get(&producer).is_some_and(BTreeMap::is_empty) {
+                self.pending.remove(&producer);
+            }
+        }
+    }
+
+    /// A producer has nothing pending for a group any more.
+    fn close(&mut self, group_id: &Arc<str>, producer: ProducerId) {
+        if let Some(producers) = self.open.get_mut(group_id) {
+            producers.remove(&producer);
+            if producers.is_empty() {
+                self.open.remove(group_id);
+            }
+        }
+    }
+
     pub(crate) fn end_transaction(&mut self, producer: ProducerId, result: TransactionResult) {
         let commits = self.pending.remove(&producer).unwrap_or_default();
+        for key in commits.keys() {
+            self.close(&key.group_id, producer);
+        }
         match result {
             TransactionResult::Abort => {}
             TransactionResult::Commit => {
@@ -200,7 +246,7 @@ impl GroupShard {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let result = check_metadata(turn, partition);
+                let result = check_metadata(turn, partition.committed_metadata.as_ref());
                 if result.is_ok() {
                     let key = OffsetCommitKey {
                         group_id: group_id.clone(),
@@ -364,11 +410,8 @@ impl ClassicGroup {
     }
 }
 
-fn check_metadata(turn: &Turn, partition: &OffsetCommitRequestPartition) -> Result<(), ErrorCode> {
-    let units = partition
-        .committed_metadata
-        .as_ref()
-        .map_or(0, |text| text.encode_utf16().count());
+pub(super) fn check_metadata(turn: &Turn, metadata: Option<&StrBytes>) -> Result<(), ErrorCode> {
+    let units = metadata.map_or(0, |text| text.encode_utf16().count());
     let limit = usize::try_from(turn.config.offset_metadata_max_bytes).unwrap_or(0);
     if units > limit {
         Err(ErrorCode::OffsetMetadataTooLarge)

@@ -195,19 +195,15 @@ impl GroupShard {
                     turn.records
                         .extend(partitions.map(|&index| tombstone(id, topic, index)));
                 }
-                let pending = self
-                    .offsets
-                    .pending()
-                    .filter(|(key, _)| key.group_id == *id);
-                for (key, _) in pending {
-                    let record = GroupRecord::OffsetCommit {
+                let mut pending: Vec<_> = self.offsets.pending_of(id).collect();
+                pending.sort_unstable();
+                pending.dedup();
+                pending.retain(|key| !self.offsets.contains(id, &key.topic, key.partition));
+                turn.records
+                    .extend(pending.into_iter().map(|key| GroupRecord::OffsetCommit {
                         key: key.clone(),
                         value: None,
-                    };
-                    if !turn.records.contains(&record) {
-                        turn.records.push(record);
-                    }
-                }
+                    }));
                 let group_id = id.clone();
                 turn.records.push(GroupRecord::GroupMetadata {
                     group_id,

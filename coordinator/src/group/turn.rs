@@ -14,12 +14,14 @@ use super::api::shape_join;
 use super::classic::{ClassicGroup, Member, Waiting};
 use super::record::{GroupMetadataValue, GroupRecord};
 use super::{GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
-use crate::{Effect, ReplyTo};
+use crate::{Effect, ReplyTo, TransactionalAppend};
 
 pub(crate) struct Turn {
     pub(crate) now: Timestamp,
     pub(crate) config: Arc<GroupCoordinatorConfig>,
     pub(crate) records: Vec<GroupRecord>,
+    /// In whose transaction the records are written, where they are.
+    pub(crate) producer: Option<TransactionalAppend>,
     pub(crate) replies: Vec<(ReplyTo, Result<GroupResponse, ErrorCode>)>,
     pub(crate) effects: Vec<Effect<GroupShard>>,
     pub(crate) after_append: AfterAppend,
@@ -61,6 +63,7 @@ impl Turn {
             now,
             config,
             records: Vec::new(),
+            producer: None,
             replies: Vec::new(),
             effects: Vec::new(),
             after_append: AfterAppend::Nothing,

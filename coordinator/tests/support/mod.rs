@@ -9,15 +9,28 @@ use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
     GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
 };
-use coordinator::{Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard};
-use protocol::{ErrorCode, Offset, Timestamp};
+use coordinator::{
+    Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
+};
+use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
 use uuid::Uuid;
 
 pub(crate) type Reply = (ReplyTo, Result<GroupResponse, ErrorCode>);
 
+pub(crate) type TransactionalProducer = (ProducerId, ProducerEpoch);
+
+/// What stands in the log at one offset.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Record(GroupRecord, Option<TransactionalProducer>),
+    Marker(TransactionalProducer, TransactionResult),
+}
+
 /// What one step of the runtime led to.
 #[derive(Default)]
 pub(crate) struct Step {
+    /// In whose transaction the records are.
+    pub(crate) producer: Option<TransactionalProducer>,
     pub(crate) records: Vec<GroupRecord>,
     pub(crate) replies: Vec<Reply>,
 }
@@ -26,7 +39,7 @@ pub(crate) struct Runtime {
     pub(crate) config: GroupCoordinatorConfig,
     pub(crate) shard: GroupShard,
     pub(crate) now: i64,
-    pub(crate) log: Vec<GroupRecord>,
+    pub(crate) log: Vec<Entry>,
     timers: BTreeMap<GroupTimer, i64>,
     pub(crate) fail_next_append: Option<ErrorCode>,
     next_uuid: u128,
@@ -117,10 +130,12 @@ impl Runtime {
             let Output {
                 token,
                 records,
+                producer,
                 replies,
                 effects,
-                ..
+                commands: _,
             } = output;
+            let producer = producer.map(|it| (it.producer_id, it.producer_epoch));
             for effect in effects {
                 match effect {
                     Effect::ArmTimer { key, at } => self.timers.insert(key, at.0),
@@ -134,14 +149,28 @@ impl Runtime {
                 continue;
             }
             for record in &records {
-                self.log.push(record.clone());
-                self.shard.replay(meta_at(self.log.len()), record);
+                let offset = self.log.len();
+                self.log.push(Entry::Record(record.clone(), producer));
+                self.shard.replay(meta_at(offset, producer), record);
             }
+            step.producer = step.producer.or(producer);
             step.records.extend(records);
             step.replies.extend(replies);
         }
         self.check_replay();
         step
+    }
+
+    /// The transaction coordinator has a producer's transaction ended here.
+    pub(crate) fn end_transaction(
+        &mut self,
+        producer: TransactionalProducer,
+        result: TransactionResult,
+    ) {
+        let meta = meta_at(self.log.len(), Some(producer));
+        self.log.push(Entry::Marker(producer, result));
+        self.shard.replay_marker(meta, result);
+        self.check_replay();
     }
 
     fn check_replay(&self) {
@@ -154,17 +183,17 @@ impl Runtime {
     }
 }
 
-fn meta_at(length: usize) -> RecordMeta {
+fn meta_at(offset: usize, producer: Option<TransactionalProducer>) -> RecordMeta {
     RecordMeta {
-        offset: Offset(length as i64 - 1),
-        producer: None,
+        offset: Offset(offset as i64),
+        producer,
     }
 }
 
 /// A shard that has replayed the bytes of these records.
 pub(crate) fn loaded_from(
     config: &GroupCoordinatorConfig,
-    log: &[GroupRecord],
+    log: &[Entry],
     mut last_uuid: u128,
 ) -> GroupShard {
     let ids = move || {
@@ -172,16 +201,27 @@ pub(crate) fn loaded_from(
         Uuid::from_u128(last_uuid)
     };
     let mut shard = GroupShard::new(config.clone(), 0, ids);
-    for (index, record) in log.iter().enumerate() {
-        let (key, value) = record
-            .encode()
-            .expect("the shard writes what can be written");
-        let decoded = GroupRecord::decode(&key, value.as_ref());
-        let Ok(Decoded::Record(decoded)) = decoded else {
-            panic!("{record:?} reads back as {decoded:?}");
-        };
-        assert_eq!(&decoded, record);
-        shard.replay(meta_at(index + 1), &decoded);
+    for (index, entry) in log.iter().enumerate() {
+        match entry {
+            Entry::Record(record, producer) => {
+                shard.replay(meta_at(index, *producer), &read_back(record));
+            }
+            Entry::Marker(producer, result) => {
+                shard.replay_marker(meta_at(index, Some(*producer)), *result);
+            }
+        }
     }
     shard
+}
+
+fn read_back(record: &GroupRecord) -> GroupRecord {
+    let (key, value) = record
+        .encode()
+        .expect("the shard writes what can be written");
+    let decoded = GroupRecord::decode(&key, value.as_ref());
+    let Ok(Decoded::Record(decoded)) = decoded else {
+        panic!("{record:?} reads back as {decoded:?}");
+    };
+    assert_eq!(&decoded, record);
+    decoded
 }
