@@ -11,13 +11,14 @@ use coordinator::group::{
 };
 use coordinator::{Loaded, RequestMeta, partition_for};
 use parking_lot::RwLock;
-use protocol::ErrorCode;
+use protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use protocol::{ErrorCode, TopicPartition};
 use storage::{Log, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::held::HeldShard;
-use super::runtime::{self, Encoded, Ground, Mailbox, RecordCodec, ShardHandle};
+use super::runtime::{self, Encoded, Ground, Mailbox, MarkerWrite, RecordCodec, ShardHandle};
 use super::view::View;
 use crate::clock::Clock;
 use crate::replica::Partition;
@@ -192,6 +193,42 @@ impl GroupCoordinator {
             None => Err(ErrorCode::NotCoordinator),
         };
         answer.unwrap_or_else(|code| on_error.response(code))
+    }
+
+    /// Asks for a commit in a transaction. With the guard, which the partition that
+    /// [`GroupCoordinator::partition_of`] names gave, its records may open the transaction there.
+    pub(crate) async fn commit_in_transaction(
+        &self,
+        meta: RequestMeta,
+        request: TxnOffsetCommitRequest,
+        partitions: Option<i32>,
+        guard: Option<VerificationGuard>,
+    ) -> TxnOffsetCommitResponse {
+        let request = GroupRequest::TxnOffsetCommit(request);
+        let answer = self.ask_verified(meta, request, partitions, guard).await;
+        let GroupResponse::TxnOffsetCommit(response) = answer else {
+            unreachable!("the coordinator answers in kind")
+        };
+        response
+    }
+
+    /// The partition of `__consumer_offsets`, of so many, that a group belongs to.
+    pub(crate) fn partition_of(group: &str, partitions: i32) -> TopicPartition {
+        TopicPartition::new(GROUP_TOPIC, partition_for(group, partitions))
+    }
+
+    /// Ends a producer's transaction in a partition of `__consumer_offsets`.
+    ///
+    /// # Errors
+    /// `NOT_LEADER_OR_FOLLOWER` where the partition is not led here, or what the log says.
+    pub(crate) async fn write_marker(
+        &self,
+        partition: i32,
+        marker: MarkerWrite,
+    ) -> Result<(), ErrorCode> {
+        let shard = self.shards.read().get(&partition).cloned();
+        let shard = shard.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        shard.write_marker(marker).await
     }
 
     /// Offsets of topics that are gone are removed, in the background.

@@ -7,3 +7,4 @@ mod timers;
 mod view;
 
 pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldGroups};
+pub(crate) use runtime::MarkerWrite;

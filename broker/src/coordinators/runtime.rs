@@ -10,11 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use coordinator::{
     AppendToken, Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard,
-    TransactionalAppend,
+    TransactionResult, TransactionalAppend,
 };
 use protocol::batch::{Producer, RecordBatch};
+use protocol::control::EndTransactionMarker;
 use protocol::records::BatchBuilder;
-use protocol::{ErrorCode, Offset};
+use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId};
 use storage::{AppendOrigin, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -52,8 +53,17 @@ struct Asked<S: Shard> {
     reply: oneshot::Sender<Result<S::Response, ErrorCode>>,
 }
 
+/// The end of a producer's transaction in the shard's partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MarkerWrite {
+    pub(crate) producer: (ProducerId, ProducerEpoch),
+    pub(crate) marker: EndTransactionMarker,
+    pub(crate) transaction_version: i16,
+}
+
 enum Message<S: Shard> {
     Ask(Asked<S>),
+    WriteMarker(MarkerWrite, oneshot::Sender<Result<(), ErrorCode>>),
     /// Write the rows of what changed.
     Checkpoint,
     /// Write them a last time, tell it, and end.
@@ -106,6 +116,15 @@ impl<S: Shard> ShardHandle<S> {
             .await
             .map_err(|_| ErrorCode::NotCoordinator)?;
         answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))
+    }
+
+    /// Ends a producer's transaction in the shard's partition; returns once that is committed.
+    pub(super) async fn write_marker(&self, marker: MarkerWrite) -> Result<(), ErrorCode> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::WriteMarker(marker, reply);
+        let sent = self.0.send(message).await;
+        sent.map_err(|_| ErrorCode::NotLeaderOrFollower)?;
+        answer.await.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
     }
 
     /// Has the shard write its rows; a shard too busy to be told is told the next time.
@@ -244,6 +263,9 @@ where
             tokio::select! {
                 message = mailbox.recv() => match message {
                     Some(Message::Ask(asked)) => self.request(asked).await,
+                    Some(Message::WriteMarker(marker, reply)) => {
+                        self.write_marker(marker, reply).await;
+                    }
                     Some(Message::Checkpoint) => self = self.write_view().await,
                     Some(Message::Stop(done)) => {
                         self.write_view().await;
@@ -398,9 +420,46 @@ where
                 producer: producer.map(|producer| (producer.producer_id, producer.producer_epoch)),
             };
             self.shard.replay(meta, record);
-            self.view.note(offset, row);
+            self.view.note(meta, row);
         }
         Ok(())
+    }
+
+    async fn write_marker(
+        &mut self,
+        write: MarkerWrite,
+        reply: oneshot::Sender<Result<(), ErrorCode>>,
+    ) {
+        let (producer, marker, version) = (write.producer, write.marker, write.transaction_version);
+        let now = self.clock.now();
+        let appended = self.partition.append_marker(producer, marker, version, now);
+        match appended.await {
+            Ok(info) => {
+                self.end_transaction(info.base_offset, producer, marker);
+                self.send_when_committed(info.log_end_offset, vec![(reply, Ok(()))]);
+            }
+            Err(error) => send(vec![(reply, Err(ErrorCode::from(&error)))]),
+        }
+    }
+
+    /// A marker stands in the log.
+    fn end_transaction(
+        &mut self,
+        offset: Offset,
+        producer: (ProducerId, ProducerEpoch),
+        marker: EndTransactionMarker,
+    ) {
+        let result = if marker.committed {
+            TransactionResult::Commit
+        } else {
+            TransactionResult::Abort
+        };
+        let meta = RecordMeta {
+            offset,
+            producer: Some(producer),
+        };
+        self.shard.replay_marker(meta, result);
+        self.view.note_end(producer.0, result);
     }
 
     fn answer_when_committed(
@@ -412,6 +471,10 @@ where
             .into_iter()
             .filter_map(|(to, answer)| Some((self.waiting.remove(&to)?, answer)))
             .collect::<Vec<_>>();
+        self.send_when_committed(rests_on, ready);
+    }
+
+    fn send_when_committed<R: Send + 'static>(&self, rests_on: Offset, ready: Vec<Ready<R>>) {
         if ready.is_empty() {
             return;
         }
@@ -457,13 +520,9 @@ where
         let log = self.partition.log().clone();
         let end = log.log_end_offset();
         let shard = &mut self.shard;
-        let rows = self.view.load(|offset, key, value| {
+        let rows = self.view.load(|meta, key, value| {
             let value = Some(Bytes::copy_from_slice(value));
             if let Some(record) = C::decode(key, value.as_ref()) {
-                let meta = RecordMeta {
-                    offset,
-                    producer: None,
-                };
                 shard.replay(meta, &record);
             }
         });
@@ -486,26 +545,46 @@ where
     }
 
     fn replay_batch(&mut self, batch: &RecordBatch) -> Result<(), ErrorCode> {
-        if batch.header().attributes.is_control() {
-            return Ok(());
+        let header = batch.header();
+        let producer = header
+            .producer
+            .map(|producer| (producer.id, producer.epoch));
+        if header.attributes.is_control() {
+            return self.replay_control(batch, producer);
         }
+        let producer = producer.filter(|_| header.attributes.is_transactional());
         for record in batch.records().map_err(ErrorCode::from)? {
             let record = record.map_err(ErrorCode::from)?;
             let meta = RecordMeta {
                 offset: record.offset,
-                producer: None,
+                producer,
             };
             let key = record.key.unwrap_or_default();
             match C::decode(&key, record.value.as_ref()) {
                 Some(decoded) => {
                     self.shard.replay(meta, &decoded);
-                    self.view.note(record.offset, (key, record.value));
+                    self.view.note(meta, (key, record.value));
                 }
                 None => warn!(
                     partition = %self.partition.topic_partition(),
                     offset = %record.offset,
                     "passing over a coordinator record that cannot be read",
                 ),
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_control(
+        &mut self,
+        batch: &RecordBatch,
+        producer: Option<(ProducerId, ProducerEpoch)>,
+    ) -> Result<(), ErrorCode> {
+        for record in batch.records().map_err(ErrorCode::from)? {
+            let record = record.map_err(ErrorCode::from)?;
+            let marker = EndTransactionMarker::read(&record).map_err(ErrorCode::from)?;
+            if let (Some(marker), Some(producer)) = (marker, producer) {
+                self.end_transaction(record.offset, producer, marker);
             }
         }
         Ok(())
