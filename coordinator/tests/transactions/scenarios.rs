@@ -232,7 +232,13 @@ impl Scenario {
         match &mut request {
             TransactionRequest::InitProducerId { spare, .. }
             | TransactionRequest::EndTxn { spare, .. } => *spare = Some(self.runtime.spare()),
-            other => panic!("{other:?} needs no producer id"),
+            TransactionRequest::AddPartitions { .. }
+            | TransactionRequest::Describe { .. }
+            | TransactionRequest::List(_)
+            | TransactionRequest::MarkersWritten { .. }
+            | TransactionRequest::AbortTimedOut { .. } => {
+                panic!("{request:?} needs no producer id")
+            }
         }
         self.ask(request)
     }
