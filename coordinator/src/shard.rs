@@ -25,8 +25,8 @@ use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
 ///    in order, before the next event. If it does not, the replies of that output are dropped and
 ///    [`Event::AppendFailed`] with the output's token is handled next; it answers all of them.
 ///    So are its commands dropped: they rested on the records.
-/// 4. The replies and the commands leave, in this order of outputs, when everything below the log
-///    end at step 3 is committed. Can it not be committed, the commands are dropped.
+/// 4. The replies and the commands leave when everything below the log end at step 3 is committed:
+///    commands however long that takes, replies with an error if it takes too long.
 ///
 /// A shard that loses leadership is dropped; the runtime answers what is still open and lets go of
 /// commands that have not left.

@@ -41,7 +41,8 @@ pub enum TransactionRequest {
         /// Nothing is added: each partition is told whether it is in the transaction.
         verify_only: bool,
         /// AddPartitionsToTxn from version 4, and partitions that a produce of transactions v2
-        /// adds.
+        /// adds. At level 0 of `transaction.version` it is refused with `UNSUPPORTED_VERSION`, as
+        /// EndTxn v5 is (upstream says so too, and leaves the transactional id unusable).
         version2: bool,
     },
     EndTxn {
