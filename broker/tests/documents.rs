@@ -182,6 +182,13 @@ fn clients() -> String {
         "Java: kafka-clients, Kafka Streams, the command-line tools",
         "4.3.1",
     );
+    let run = text("compat-tests/clients/run");
+    row(
+        "Java: kafka-clients, with transactions as before 4.0",
+        run.lines()
+            .find_map(|line| line.strip_prefix("old_clients="))
+            .unwrap(),
+    );
     for line in text("compat-tests/clients/python/requirements.txt").lines() {
         if let Some((name, version)) = line.split_once("==")
             && name.contains("kafka")

@@ -10,6 +10,7 @@ func main() {
 	franzClients()
 	franzAdmin()
 	saramaClients()
+	transactions()
 	fmt.Println("end go")
 	if failures > 0 {
 		os.Exit(1)

@@ -3,10 +3,12 @@
 const admin = require('./admin.js')
 const clients = require('./clients.js')
 const { end } = require('./harness.js')
+const transactions = require('./transactions.js')
 
 async function main() {
   await clients.run()
   await admin.run()
+  await transactions.run()
   end()
 }
 

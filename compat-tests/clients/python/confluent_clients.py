@@ -82,6 +82,8 @@ def deliver(topic, records, **config):
 def read(topic, count, partition=0, **config):
     """The first `count` records of one partition, and proof that there are no more."""
     client = consumer(unique("read"), enable_partition_eof=True, **config)
+    # So that it knows the leader; it would look again only after half a second.
+    client.list_topics(topic, 20)
     client.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
     try:
         return take(client, count, until_end=True)
