@@ -19,7 +19,7 @@ use crate::api::Node;
 use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ServerConfig;
-use crate::coordinators::GroupCoordinator;
+use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers};
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
 use crate::housekeeping;
@@ -94,12 +94,20 @@ impl Running {
             log_dir.clone(),
             clock.clone(),
         ));
+        let transactions = Arc::new(TransactionCoordinator::new(
+            transaction_config(&config),
+            config.broker.transaction_partition_verification_enable,
+            config.broker.offsets_commit_timeout_ms,
+            log_dir.clone(),
+            clock.clone(),
+        ));
         let resources = network::Resources::new(&config);
         let publisher = ReplicaPublisher {
             config: config.clone(),
             log_dir: log_dir.clone(),
             replicas: replicas.clone(),
             groups: groups.clone(),
+            transactions: transactions.clone(),
             connections: resources.limits.clone(),
         };
         let controller = controller::Controller::start(
@@ -128,6 +136,7 @@ impl Running {
             replicas,
             log_dir,
             groups,
+            transactions,
             loggers: logging,
             cleaner: Cleaner::default(),
             faults: Faults::default(),
@@ -161,6 +170,7 @@ impl Running {
             let (node, stop) = (node.clone(), stop.clone());
             tokio::spawn(listener.run(Admin { node, stop }, tasks.clone()));
         }
+        tasks.spawn(markers::run(node.clone(), stop.clone()));
         if let Err(error) = node.seed.apply(node).await {
             self.stop().await;
             return Err(error.into());
@@ -221,6 +231,7 @@ impl Running {
         {
             info!("some connections did not end in time");
         }
+        self.node.transactions.stop().await;
         self.node.groups.stop().await;
         self.controller.shutdown().await;
         let log_dir = self.node.log_dir.clone();
@@ -361,6 +372,22 @@ fn controller_options(config: &ServerConfig, logging: &Arc<Logging>) -> controll
         loggers: logging.clone(),
         seed: rand::random(),
         snapshots: controller::SnapshotPolicy::default(),
+    }
+}
+
+fn transaction_config(
+    config: &ServerConfig,
+) -> coordinator::transaction::TransactionCoordinatorConfig {
+    let broker = &config.broker;
+    coordinator::transaction::TransactionCoordinatorConfig {
+        transactional_id_expiration_ms: broker.transactional_id_expiration_ms,
+        transaction_max_timeout_ms: broker.transaction_max_timeout_ms,
+        abort_timed_out_interval_ms: broker
+            .transaction_abort_timed_out_transaction_cleanup_interval_ms,
+        remove_expired_interval_ms: broker
+            .transaction_remove_expired_transaction_cleanup_interval_ms,
+        two_phase_commit_enable: broker.transaction_two_phase_commit_enable,
+        ..Default::default()
     }
 }
 

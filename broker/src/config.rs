@@ -336,6 +336,13 @@ pub(crate) fn recovery_threads(config: &ServerConfig, image: &MetadataImage) -> 
         .max(1)
 }
 
+/// `transaction.partition.verification.enable`, as it is now.
+pub(crate) fn verifies_transactions(config: &ServerConfig, image: &MetadataImage) -> bool {
+    let key = "transaction.partition.verification.enable";
+    let at_start = config.broker.transaction_partition_verification_enable;
+    broker_switch(config, image, key, at_start)
+}
+
 /// As [`broker_int`], of a switch.
 fn broker_switch(config: &ServerConfig, image: &MetadataImage, key: &str, at_start: bool) -> bool {
     match broker_value(config, image, key) {
@@ -376,12 +383,7 @@ pub(crate) fn topic_settings(
                 "producer.id.expiration.ms",
                 config.broker.producer_id_expiration_ms,
             )),
-            verify_transactions: broker_switch(
-                config,
-                image,
-                "transaction.partition.verification.enable",
-                config.broker.transaction_partition_verification_enable,
-            ),
+            verify_transactions: verifies_transactions(config, image),
             ..log_config(&parsed)
         },
         min_in_sync_replicas: parsed.min_insync_replicas,

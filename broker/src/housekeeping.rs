@@ -54,6 +54,7 @@ fn every(period_ms: i64) -> tokio::time::Interval {
 fn write_checkpoints(node: &Node) {
     sync_what_is_due(node);
     node.groups.checkpoint();
+    node.transactions.checkpoint();
     node.log_dir.remove_former_logs();
     if let Err(error) = node.log_dir.checkpoint() {
         warn!(%error, "checkpoints were not written; they are tried again");

@@ -8,7 +8,7 @@ use protocol::messages::{CreateTopicsRequest, TopicName};
 use protocol::{ErrorCode, StrBytes};
 
 use crate::api::Node;
-use crate::coordinators::GROUP_TOPIC;
+use crate::coordinators::{GROUP_TOPIC, TRANSACTION_TOPIC};
 
 /// The metadata with the internal topic `name` in it, created where it was missing.
 ///
@@ -56,6 +56,23 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
                 (
                     "segment.bytes",
                     broker.offsets_topic_segment_bytes.to_string(),
+                ),
+            ],
+        ),
+        TRANSACTION_TOPIC => (
+            broker.transaction_state_log_num_partitions,
+            broker.transaction_state_log_replication_factor,
+            vec![
+                ("unclean.leader.election.enable", "false".to_owned()),
+                ("compression.type", "uncompressed".to_owned()),
+                ("cleanup.policy", "compact".to_owned()),
+                (
+                    "min.insync.replicas",
+                    broker.transaction_state_log_min_isr.to_string(),
+                ),
+                (
+                    "segment.bytes",
+                    broker.transaction_state_log_segment_bytes.to_string(),
                 ),
             ],
         ),

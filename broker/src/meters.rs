@@ -24,6 +24,8 @@ pub(crate) struct Meters {
     /// Of partitions, as upstream has it: a request may count several times.
     pub(crate) failed_produces: AtomicU64,
     pub(crate) failed_fetches: AtomicU64,
+    /// Partitions that a transaction may not write to, as its coordinator says.
+    pub(crate) failed_verifications: AtomicU64,
     pub(crate) connections: AtomicI64,
     pub(crate) connections_created: AtomicU64,
 }
@@ -96,6 +98,7 @@ impl Meters {
             topics: TopicMeters::default(),
             failed_produces: AtomicU64::new(0),
             failed_fetches: AtomicU64::new(0),
+            failed_verifications: AtomicU64::new(0),
             connections: AtomicI64::new(0),
             connections_created: AtomicU64::new(0),
         })

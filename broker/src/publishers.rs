@@ -16,7 +16,9 @@ use protocol::{ErrorCode, TopicPartition};
 use tracing::{error, info};
 
 use crate::config::{self, ServerConfig};
-use crate::coordinators::{GROUP_TOPIC, GroupCoordinator};
+use crate::coordinators::{
+    GROUP_TOPIC, GroupCoordinator, TRANSACTION_TOPIC, TransactionCoordinator,
+};
 use crate::network::Limits;
 use crate::replica::{Manager, Partition};
 
@@ -26,6 +28,7 @@ pub(crate) struct ReplicaPublisher {
     pub(crate) log_dir: Arc<storage::LogDir>,
     pub(crate) replicas: Arc<Manager>,
     pub(crate) groups: Arc<GroupCoordinator>,
+    pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) connections: Arc<Limits>,
 }
 
@@ -44,6 +47,9 @@ impl MetadataPublisher for ReplicaPublisher {
     fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         let replicas = self.replicas.clone();
         let _changing = replicas.changing();
+        // Before a coordinator is led: it decides by it.
+        let level = image.features.level(controller::TRANSACTION_VERSION);
+        self.transactions.set_version(level);
         self.set_strays_aside(image);
         let mut gone = Vec::new();
         let mut logs = Vec::new();
@@ -160,8 +166,10 @@ impl ReplicaPublisher {
         let served = Arc::new(Partition::lead(log, registration.leader_epoch));
         served.set_min_in_sync(min_in_sync(settings.min_in_sync_replicas, registration));
         self.replicas.insert(served.clone());
-        if &*topic.name == GROUP_TOPIC {
-            self.groups.lead(served);
+        match &*topic.name {
+            GROUP_TOPIC => self.groups.lead(served),
+            TRANSACTION_TOPIC => self.transactions.lead(served),
+            _ => {}
         }
     }
 
@@ -172,8 +180,10 @@ impl ReplicaPublisher {
                 topic: topic.name.clone(),
                 partition,
             };
-            if &*topic.name == GROUP_TOPIC {
-                self.groups.resign(partition);
+            match &*topic.name {
+                GROUP_TOPIC => self.groups.resign(partition),
+                TRANSACTION_TOPIC => self.transactions.resign(partition),
+                _ => {}
             }
             let gone = ErrorCode::UnknownTopicOrPartition;
             if let Some(served) = self.replicas.remove(&topic_partition, gone) {
@@ -207,6 +217,8 @@ impl ReplicaPublisher {
         if all {
             let (in_all, per_address) = config::connection_limits(&self.config, image);
             self.connections.change(in_all, per_address);
+            self.transactions
+                .set_verifying(config::verifies_transactions(&self.config, image));
         }
         for partition in self.replicas.all() {
             let TopicPartition {

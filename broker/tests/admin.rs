@@ -23,7 +23,7 @@ use protocol::messages::{
     BrokerId, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest,
     InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, RequestHeader,
-    ResponseHeader, TopicName, TransactionalId,
+    ResponseHeader, TopicName,
 };
 use protocol::{
     BatchBuilder, Decodable, Encodable, ErrorCode, HeaderVersion, Offset, Request, StrBytes,
@@ -400,26 +400,6 @@ async fn a_producer_id_is_never_given_twice() {
     }
     let mut cluster = cluster.restart().await;
     assert!(cluster.producer_id().await > last);
-    cluster.broker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transactional_producer_is_told_so_at_once() {
-    let mut cluster = Cluster::start().await;
-    let init = |id: &str| {
-        InitProducerIdRequest::default()
-            .with_transactional_id(Some(TransactionalId(text(id))))
-            .with_transaction_timeout_ms(60_000)
-            .with_producer_id((-1).into())
-            .with_producer_epoch(-1)
-    };
-    let refused = cluster.ask(4, init("transactions")).await;
-    let code = ErrorCode::try_from_code(refused.error_code).unwrap();
-    assert_eq!(code, ErrorCode::TransactionalIdAuthorizationFailed);
-    assert!(!code.is_retriable());
-    assert_eq!((refused.producer_id.0, refused.producer_epoch), (-1, -1));
-    let empty = cluster.ask(4, init("")).await;
-    assert_eq!(empty.error_code, ErrorCode::InvalidRequest.code());
     cluster.broker.stop().await;
 }
 

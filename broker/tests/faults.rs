@@ -483,6 +483,48 @@ fn refuse_administration(client: &mut Client, covered: &mut BTreeSet<i16>) {
     }
 }
 
+fn refuse_transactions(client: &mut Client, covered: &mut BTreeSet<i16>) {
+    let id = || TransactionalId(text("transactions"));
+    refused_everywhere! { client, covered:
+        |version: i16| {
+            let topic = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default()
+                .with_name(topic_name("t"))
+                .with_partitions(vec![0]);
+            if version < 4 {
+                return AddPartitionsToTxnRequest::default()
+                    .with_v3_and_below_transactional_id(id())
+                    .with_v3_and_below_topics(vec![topic]);
+            }
+            AddPartitionsToTxnRequest::default().with_transactions(vec![
+                add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
+                    .with_transactional_id(id())
+                    .with_topics(vec![topic]),
+            ])
+        };
+        |_| AddOffsetsToTxnRequest::default().with_transactional_id(id());
+        |_| EndTxnRequest::default().with_transactional_id(id());
+        |_| {
+            let topic = write_txn_markers_request::WritableTxnMarkerTopic::default()
+                .with_name(topic_name("t"))
+                .with_partition_indexes(vec![0]);
+            WriteTxnMarkersRequest::default().with_markers(vec![
+                write_txn_markers_request::WritableTxnMarker::default().with_topics(vec![topic]),
+            ])
+        };
+        |_| {
+            let partition = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default();
+            let topic = txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
+                .with_name(topic_name("t"))
+                .with_partitions(vec![partition]);
+            TxnOffsetCommitRequest::default()
+                .with_transactional_id(id())
+                .with_topics(vec![topic])
+        };
+        |_| DescribeTransactionsRequest::default().with_transactional_ids(vec![id()]);
+        |_| ListTransactionsRequest::default().with_duration_filter(-1);
+    }
+}
+
 #[test]
 fn every_api_at_every_version_can_be_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -493,6 +535,7 @@ fn every_api_at_every_version_can_be_refused() {
     refuse_records(client, covered, id);
     refuse_groups(client, covered, id);
     refuse_administration(client, covered);
+    refuse_transactions(client, covered);
     let all: BTreeSet<i16> = APIS.iter().map(|api| api.key).collect();
     assert_eq!(*covered, all);
     node.http().delete("/v1/faults").ok();

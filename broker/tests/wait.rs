@@ -192,7 +192,11 @@ fn what_cannot_be_waited_for_is_refused_with_what_can() {
             400,
             "expected at most 600000",
         ),
-        ("transaction=x", 501, "does not serve transactions yet"),
+        (
+            "transaction=x&lag=0",
+            400,
+            "a transaction is waited for alone",
+        ),
     ] {
         let error = node.http().get(&format!("/v1/wait?{query}")).error(status);
         assert!(error.contains(expected), "{query}: {error}");

@@ -55,7 +55,7 @@ fn our_requests_read_and_write_as_kafka_protocol_s() {
     check_request::<theirs::DescribeLogDirsRequest, ours::DescribeLogDirsRequest>(5);
     check_request::<theirs::OffsetCommitRequest, ours::OffsetCommitRequest>(10);
     check_request::<theirs::OffsetFetchRequest, ours::OffsetFetchRequest>(10);
-    check_request::<theirs::WriteTxnMarkersRequest, ours::WriteTxnMarkersRequest>(1);
+    check_request::<theirs::WriteTxnMarkersRequest, ours::WriteTxnMarkersRequest>(2);
 }
 
 fn check_response<Theirs, Ours>(last: i16, message: impl Fn(&mut Random, i16) -> Theirs)

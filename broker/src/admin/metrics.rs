@@ -202,7 +202,11 @@ impl Page {
             let name = format!("kafka_server_brokertopicmetrics_{name}_total");
             self.counter(&name, help, value)?;
         }
-        Ok(())
+        self.counter(
+            "kafka_server_addpartitionstotxnmanager_verificationfailurerate_total",
+            "Partitions that were refused to a transaction by its coordinator",
+            load(&node.meters.failed_verifications),
+        )
     }
 }
 

@@ -1,9 +1,11 @@
-//! `GET /v1/wait`: answers once a topic has records, a group is stable or has no lag.
+//! `GET /v1/wait`: answers once a topic has records, a group is stable or has no lag, or a
+//! transaction is settled.
 //!
 //! Invariant: what was seen last is told, whether it was enough or time was up.
 
 mod group;
 mod topic;
+mod transaction;
 
 use std::time::Duration;
 
@@ -37,11 +39,24 @@ pub(super) struct Query {
     timeout_ms: Option<u64>,
 }
 
+impl Query {
+    fn is_of_topic_or_group(&self) -> bool {
+        self.topic.is_some()
+            || self.records.is_some()
+            || self.partition.is_some()
+            || self.group.is_some()
+            || self.state.is_some()
+            || self.members.is_some()
+            || self.lag.is_some()
+    }
+}
+
 /// What is waited for.
 enum Awaited {
     Records(topic::Records),
     State(group::State),
     Lag(group::Lag),
+    Settled(transaction::Settled),
 }
 
 /// What was seen, and whether it is what is waited for.
@@ -50,8 +65,8 @@ struct Seen {
     fields: Value,
 }
 
-const EXPECTED: &str = "expected topic=T&records=N[&partition=P], group=G&state=S[&members=N], or \
-                        group=G&lag=N[&topic=T], each with &timeout_ms=N where 30 seconds are not \
+const EXPECTED: &str = "expected topic=T&records=N[&partition=P], group=G&state=S[&members=N], \
+                        group=G&lag=N[&topic=T], or transaction=X, each with &timeout_ms=N where 30 seconds are not \
                         what you want";
 
 pub(super) async fn wait(
@@ -96,13 +111,14 @@ fn shown(mut seen: Seen, waited_ms: u64) -> Response {
 }
 
 fn awaited(query: Query) -> Result<Awaited, ApiError> {
-    if query.transaction.is_some() {
-        return Err(ApiError::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "transaction: this broker does not serve transactions yet, so none can settle",
-        ));
-    }
     let misfit = |what: &str| ApiError::bad_request(format!("{what}; {EXPECTED}"));
+    if let Some(transactional_id) = &query.transaction {
+        if query.is_of_topic_or_group() {
+            return Err(misfit("a transaction is waited for alone"));
+        }
+        let settled = transaction::Settled::new(transactional_id);
+        return Ok(Awaited::Settled(settled));
+    }
     match (query.topic, query.group) {
         (Some(topic), None) => {
             if query.state.is_some() || query.members.is_some() || query.lag.is_some() {
@@ -143,6 +159,7 @@ impl Awaited {
             Awaited::Records(records) => records.look(admin),
             Awaited::State(state) => state.look(admin).await,
             Awaited::Lag(lag) => lag.look(admin).await,
+            Awaited::Settled(settled) => settled.look(admin).await,
         }
     }
 
@@ -150,8 +167,8 @@ impl Awaited {
     async fn news(&self, started: Instant, deadline: Instant) {
         match self {
             Awaited::Records(records) => records.news(deadline).await,
-            // Groups tell nobody of their changes: they are asked now and then.
-            Awaited::State(_) | Awaited::Lag(_) => {
+            // Coordinators tell nobody of their changes: they are asked now and then.
+            Awaited::State(_) | Awaited::Lag(_) | Awaited::Settled(_) => {
                 let again = Instant::now() + group::ask_again(started.elapsed());
                 tokio::time::sleep_until(deadline.min(again)).await;
             }

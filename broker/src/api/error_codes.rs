@@ -30,14 +30,17 @@ macro_rules! top_level {
 }
 
 top_level! {
+    AddOffsetsToTxnResponse;
     ApiVersionsResponse;
     DescribeAclsResponse;
     DescribeClusterResponse;
+    EndTxnResponse;
     HeartbeatResponse;
     InitProducerIdResponse;
     JoinGroupResponse;
     ListConfigResourcesResponse;
     ListGroupsResponse;
+    ListTransactionsResponse;
     ListPartitionReassignmentsResponse;
     SaslHandshakeResponse;
     SyncGroupResponse;
@@ -78,6 +81,7 @@ parts! {
     DeleteTopicsResponse: responses;
     DescribeConfigsResponse: results;
     DescribeGroupsResponse: groups;
+    DescribeTransactionsResponse: transaction_states;
     IncrementalAlterConfigsResponse: responses;
 }
 
@@ -98,6 +102,7 @@ partitions! {
     OffsetCommitResponse: topics partitions;
     OffsetForLeaderEpochResponse: topics partitions;
     ProduceResponse: responses partition_responses;
+    TxnOffsetCommitResponse: topics partitions;
 }
 
 /// A code of the whole, and one of each partition of each topic.
@@ -118,6 +123,18 @@ with_partitions! {
 }
 
 error_codes! {
+    // A code of the whole only where there are many transactions.
+    AddPartitionsToTxnResponse: |it| {
+        let transactions = it.results_by_transaction.iter().flat_map(|one| &one.topic_results);
+        let topics = it.results_by_topic_v3_and_below.iter().chain(transactions);
+        let whole = it.results_by_topic_v3_and_below.is_empty().then_some(it.error_code);
+        whole.into_iter().chain(topics.flat_map(|topic| {
+            topic.results_by_partition.iter().map(|part| part.partition_error_code)
+        }))
+    };
+    WriteTxnMarkersResponse: |it| it.markers.iter()
+        .flat_map(|marker| &marker.topics)
+        .flat_map(|topic| topic.partitions.iter().map(|part| part.error_code));
     FindCoordinatorResponse: |it| std::iter::once(it.error_code)
         .chain(it.coordinators.iter().map(|one| one.error_code));
     // Of a topic and of its partitions; the code of the whole repeats them.

@@ -1,11 +1,12 @@
-//! FindCoordinator: which broker coordinates a group; of many keys at once since KIP-699.
+//! FindCoordinator: which broker coordinates a group or a transactional id; of many keys at once
+//! since KIP-699.
 
 use protocol::messages::find_coordinator_response::Coordinator;
 use protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use protocol::{ErrorCode, StrBytes};
 
 use super::{RequestContext, topics};
-use crate::coordinators::GROUP_TOPIC;
+use crate::coordinators::{GROUP_TOPIC, TRANSACTION_TOPIC};
 use crate::internal_topics;
 
 const GROUP: i8 = 0;
@@ -42,14 +43,9 @@ async fn find(
     key_type: i8,
     key: &str,
 ) -> Result<topics::NodeAddress, Refused> {
-    match key_type {
-        GROUP => {}
-        TRANSACTION if ctx.version >= 1 => {
-            // The one code on which both the Java client and librdkafka give up: on others
-            // librdkafka asks again, for what does not come.
-            let why = "transactions are not served: transaction.version is 0";
-            return Err((ErrorCode::TransactionalIdAuthorizationFailed, Some(why)));
-        }
+    let topic = match key_type {
+        GROUP => GROUP_TOPIC,
+        TRANSACTION if ctx.version >= 1 => TRANSACTION_TOPIC,
         SHARE if ctx.version >= 6 => {
             return Err((
                 ErrorCode::UnsupportedVersion,
@@ -60,11 +56,11 @@ async fn find(
             let why = "a key's type is 0 (group), 1 (transaction, since version 1) or 2 (share, since version 6)";
             return Err((ErrorCode::InvalidRequest, Some(why)));
         }
-    }
-    let image = internal_topics::ensure(&ctx.node, GROUP_TOPIC)
+    };
+    let image = internal_topics::ensure(&ctx.node, topic)
         .await
         .map_err(|code| (code, None))?;
-    let leader = image.topics.by_name(GROUP_TOPIC).and_then(|topic| {
+    let leader = image.topics.by_name(topic).and_then(|topic| {
         let index = coordinator::partition_for(key, topic.partition_count());
         topic.partition(index)?.leader
     });

@@ -1,29 +1,28 @@
-//! InitProducerId: an id for an idempotent producer.
-//!
-//! Transactions come with a later issue. A producer with a transactional id is refused with
-//! `TRANSACTIONAL_ID_AUTHORIZATION_FAILED`, the code on which both the Java client and librdkafka
-//! give up at once; on any other that says "not served" librdkafka asks again for ever.
+//! InitProducerId: an id for an idempotent producer; with a transactional id also the end of
+//! whatever its producer left open, and the end of that producer.
 
-use protocol::ErrorCode;
-use protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
+use coordinator::transaction::{TransactionRequest, TransactionResponse};
+use protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use protocol::{ErrorCode, ProducerEpoch, ProducerId};
 
-use super::RequestContext;
+use super::{RequestContext, transactions};
 
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
-
-/// The default of `transaction.max.timeout.ms`, which is not read before transactions are served.
-const MAX_TIMEOUT_MS: i32 = 900_000;
+/// The first version whose clients know `PRODUCER_FENCED`.
+const FENCED_SINCE: i16 = 4;
 
 pub(super) async fn handle(
     ctx: &RequestContext,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
     match init(ctx, &request).await {
-        Ok(id) => InitProducerIdResponse::default().with_producer_id(ProducerId(id.0)),
+        Ok((id, epoch)) => InitProducerIdResponse::default()
+            .with_producer_id(id.0.into())
+            .with_producer_epoch(epoch.0),
         Err(code) => InitProducerIdResponse::default()
-            .with_error_code(code.code())
-            .with_producer_id(ProducerId(NO_PRODUCER_ID))
+            .with_error_code(transactions::known_at(ctx, FENCED_SINCE, code).code())
+            .with_producer_id(NO_PRODUCER_ID.into())
             .with_producer_epoch(NO_PRODUCER_EPOCH),
     }
 }
@@ -31,28 +30,33 @@ pub(super) async fn handle(
 async fn init(
     ctx: &RequestContext,
     request: &InitProducerIdRequest,
-) -> Result<protocol::ProducerId, ErrorCode> {
+) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
     let no_id = request.producer_id.0 == NO_PRODUCER_ID;
     let no_epoch = request.producer_epoch == NO_PRODUCER_EPOCH;
     if no_id != no_epoch {
         return Err(ErrorCode::InvalidRequest);
     }
-    match request.transactional_id.as_deref() {
+    let Some(transactional_id) = request.transactional_id.as_deref() else {
         // The id that an idempotent producer had before plays no part.
-        None => ctx.node.producer_ids.next().await,
-        Some(id) if id.is_empty() => Err(ErrorCode::InvalidRequest),
-        // As upstream where `transaction.two.phase.commit.enable` is not set.
-        Some(_) if request.enable_2_pc => Err(ErrorCode::TransactionalIdAuthorizationFailed),
-        Some(_) if request.keep_prepared_txn => Err(ErrorCode::UnsupportedVersion),
-        Some(_) if !(1..=MAX_TIMEOUT_MS).contains(&request.transaction_timeout_ms) => {
-            Err(ErrorCode::InvalidTransactionTimeout)
-        }
-        Some(id) => {
-            tracing::info!(
-                transactional_id = &**id,
-                "refused: transactions are not served yet"
-            );
-            Err(ErrorCode::TransactionalIdAuthorizationFailed)
-        }
+        return Ok((ctx.node.producer_ids.next().await?, ProducerEpoch(0)));
+    };
+    let expected = (!no_id).then_some((
+        ProducerId(request.producer_id.0),
+        ProducerEpoch(request.producer_epoch),
+    ));
+    let asked = TransactionRequest::InitProducerId {
+        transactional_id: transactions::id(transactional_id),
+        timeout_ms: request.transaction_timeout_ms,
+        enable_2pc: request.enable_2_pc,
+        keep_prepared: request.keep_prepared_txn,
+        expected,
+        spare: None,
+    };
+    match transactions::ask(ctx, asked).await? {
+        TransactionResponse::InitProducerId {
+            producer_id,
+            producer_epoch,
+        } => Ok((producer_id, producer_epoch)),
+        _ => unreachable!("the coordinator answers in kind"),
     }
 }

@@ -12,12 +12,15 @@ use protocol::messages::produce_response::{
     TopicProduceResponse,
 };
 use protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
-use protocol::{ErrorCode, Offset, StrBytes};
-use storage::{AppendError, AppendInfo, AppendOrigin};
+use protocol::{ErrorCode, Offset, StrBytes, TopicPartition};
+use storage::{AppendError, AppendInfo, AppendOrigin, VerificationGuard};
 use uuid::Uuid;
 
 use super::respond::IntoReply;
-use super::{Refusal, Reply, RequestContext, produce_records as records, topics};
+use super::{
+    Refusal, Reply, RequestContext, produce_records as records,
+    produce_verification as verification, topics,
+};
 use crate::replica::Partition;
 
 const ACKS_ALL: i16 = -1;
@@ -48,6 +51,11 @@ impl Refused {
             message: Some(message),
             ..Refused::from(code)
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn code(&self) -> ErrorCode {
+        self.code
     }
 
     fn by_log(error: AppendError, partition: &Partition) -> Self {
@@ -89,7 +97,6 @@ impl IntoReply for ProduceReply {
 pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> ProduceReply {
     let _not_put_back = ctx.node.test_controls.appending().await;
     let acks = request.acks;
-    let transactional_id = request.transactional_id.is_some();
     let mut appends = distinct(request.topic_data);
     // Upstream looks into the first batch of each before anything else.
     let unreadable = appends
@@ -98,14 +105,14 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
     if let Some(refused) = unreadable {
         return refuse_all(ctx, acks, appends, &refused);
     }
-    if !transactional_id
-        && appends
-            .iter()
-            .any(|append| records::is_transactional(&append.records))
+    if appends
+        .iter()
+        .any(|append| records::is_transactional(&append.records))
     {
-        // Upstream asks whether the id may be used, and nobody may use none.
-        let code = ErrorCode::TransactionalIdAuthorizationFailed;
-        return refuse_all(ctx, acks, appends, &code.into());
+        let id = request.transactional_id.as_ref().map(|id| id.0.as_str());
+        if let Err(refused) = verify(ctx, id, &mut appends, acks).await {
+            return refuse_all(ctx, acks, appends, &refused);
+        }
     }
     for append in &mut appends {
         let size = append.records.len();
@@ -154,6 +161,8 @@ struct Append {
     topic_id: Uuid,
     index: i32,
     records: Bytes,
+    /// Of transactional records, what their coordinator says.
+    verified: Result<Option<VerificationGuard>, Refused>,
     appended: Appended,
 }
 
@@ -169,6 +178,7 @@ fn distinct(topics: Vec<TopicProduceData>) -> Vec<Append> {
                 topic_id: topic.topic_id,
                 index: data.index,
                 records: data.records.unwrap_or_default(),
+                verified: Ok(None),
                 appended: Appended::default(),
             };
             match places.entry(place) {
@@ -187,11 +197,35 @@ fn distinct(topics: Vec<TopicProduceData>) -> Vec<Append> {
     appends
 }
 
-async fn append_partition(
+/// Has the coordinator of a transaction know of the partitions that are written to.
+async fn verify(
     ctx: &RequestContext,
-    append: &mut Append,
+    transactional_id: Option<&str>,
+    appends: &mut [Append],
     acks: i16,
-) -> Result<(Arc<Partition>, AppendInfo), Refused> {
+) -> Result<(), Refused> {
+    // Upstream asks whether the id may be used, and nobody may use none.
+    let id = transactional_id.ok_or(ErrorCode::TransactionalIdAuthorizationFailed)?;
+    let wanted: Vec<_> = appends
+        .iter()
+        .filter_map(|append| {
+            let producer = verification::producer(&append.records)?;
+            Some((admit(ctx, append, acks).ok()?, producer))
+        })
+        .collect();
+    let mut verdicts = verification::verify(ctx, id, &wanted).await?;
+    for append in appends {
+        if let Ok(of) = admit(ctx, append, acks)
+            && let Some(verdict) = verdicts.remove(&of)
+        {
+            append.verified = verdict;
+        }
+    }
+    Ok(())
+}
+
+/// The partition of records that may be appended, as far as they and the request tell.
+fn admit(ctx: &RequestContext, append: &Append, acks: i16) -> Result<TopicPartition, Refused> {
     let topic = topics::find(
         &ctx.image,
         ctx.version >= 13,
@@ -208,10 +242,16 @@ async fn append_partition(
         // Upstream lets `__admin_client` through (W3); a client's record there breaks groups.
         return Err(ErrorCode::InvalidTopicException.into());
     }
-    if records::is_transactional(&append.records) {
-        // Transactions are not finalised (transaction.version 0): nobody has begun one here.
-        return Err(ErrorCode::InvalidTxnState.into());
-    }
+    Ok(topic_partition)
+}
+
+async fn append_partition(
+    ctx: &RequestContext,
+    append: &mut Append,
+    acks: i16,
+) -> Result<(Arc<Partition>, AppendInfo), Refused> {
+    let topic_partition = admit(ctx, append, acks)?;
+    let guard = std::mem::replace(&mut append.verified, Ok(None))?;
     let partition = ctx.node.replicas.partition(&topic_partition)?;
     if acks == ACKS_ALL {
         partition.check_min_in_sync()?;
@@ -219,7 +259,7 @@ async fn append_partition(
     let now = ctx.node.clock.now();
     let records = std::mem::take(&mut append.records);
     match partition
-        .append(records, AppendOrigin::Client, now, None)
+        .append(records, AppendOrigin::Client, now, guard)
         .await
     {
         Ok(info) => Ok((partition, info)),

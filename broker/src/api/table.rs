@@ -95,6 +95,11 @@ apis! {
     delete_records DeleteRecords(DeleteRecordsRequest) 0..=2;
     init_producer_id InitProducerId(InitProducerIdRequest) 0..=5;
     offset_for_leader_epoch OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) 2..=4;
+    add_partitions_to_txn AddPartitionsToTxn(AddPartitionsToTxnRequest) 0..=5;
+    add_offsets_to_txn AddOffsetsToTxn(AddOffsetsToTxnRequest) 0..=4;
+    end_txn EndTxn(EndTxnRequest) 0..=5;
+    write_txn_markers WriteTxnMarkers(WriteTxnMarkersRequest) 1..=2;
+    txn_offset_commit TxnOffsetCommit(TxnOffsetCommitRequest) 0..=5;
     describe_acls DescribeAcls(DescribeAclsRequest) 1..=3;
     create_acls CreateAcls(CreateAclsRequest) 1..=3;
     delete_acls DeleteAcls(DeleteAclsRequest) 1..=3;
@@ -111,6 +116,8 @@ apis! {
     update_features UpdateFeatures(UpdateFeaturesRequest) 0..=2;
     describe_cluster DescribeCluster(DescribeClusterRequest) 0..=2;
     describe_producers DescribeProducers(DescribeProducersRequest) 0..=0;
+    describe_transactions DescribeTransactions(DescribeTransactionsRequest) 0..=0;
+    list_transactions ListTransactions(ListTransactionsRequest) 0..=2;
     list_config_resources ListConfigResources(ListConfigResourcesRequest) 0..=1;
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
 }

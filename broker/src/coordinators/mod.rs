@@ -2,9 +2,12 @@
 
 mod groups;
 mod held;
+pub(crate) mod markers;
 mod runtime;
 mod timers;
+mod transactions;
 mod view;
 
 pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldGroups};
 pub(crate) use runtime::MarkerWrite;
+pub(crate) use transactions::{HeldTransactions, TRANSACTION_TOPIC, TransactionCoordinator};

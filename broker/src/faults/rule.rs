@@ -15,8 +15,9 @@ use super::{Action, Asked, PartitionFault, Topics};
 use crate::api::APIS;
 
 /// APIs whose answers can carry an error for single partitions, by key: Produce, Fetch,
-/// ListOffsets, Metadata, OffsetCommit, OffsetFetch, DeleteRecords, OffsetForLeaderEpoch.
-const OF_PARTITIONS: [i16; 8] = [0, 1, 2, 3, 8, 9, 21, 23];
+/// ListOffsets, Metadata, OffsetCommit, OffsetFetch, DeleteRecords, OffsetForLeaderEpoch,
+/// AddPartitionsToTxn, WriteTxnMarkers, TxnOffsetCommit.
+const OF_PARTITIONS: [i16; 11] = [0, 1, 2, 3, 8, 9, 21, 23, 24, 27, 28];
 const FETCH: i16 = 1;
 /// Errors of a fetch as such; any other belongs to its partitions.
 const OF_FETCHES: [ErrorCode; 6] = [

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 use super::ControlError;
 use super::snapshot::Snapshot;
 use crate::api::{Node, is_internal};
-use crate::coordinators::{GROUP_TOPIC, HeldGroups};
+use crate::coordinators::{GROUP_TOPIC, HeldGroups, HeldTransactions, TRANSACTION_TOPIC};
 use crate::replica::Partition;
 
 /// Tries against clients that create the topics that are missing.
@@ -38,6 +38,23 @@ pub(crate) struct Counts {
     pub(crate) faults_removed: usize,
 }
 
+/// The coordinator partitions without a shard.
+struct Held {
+    groups: Vec<i32>,
+    transactions: Vec<i32>,
+}
+
+impl Held {
+    /// Whether the partition's shard, where it has one, keeps off its log.
+    fn may_change(&self, of: &TopicPartition) -> bool {
+        match &*of.topic {
+            GROUP_TOPIC => self.groups.contains(&of.partition),
+            TRANSACTION_TOPIC => self.transactions.contains(&of.partition),
+            _ => true,
+        }
+    }
+}
+
 /// A log that is to be put back, and the partition that has it.
 struct Served {
     partition: Arc<Partition>,
@@ -53,11 +70,19 @@ pub(super) async fn put_back(
     put_metadata_back(node, &snapshot, &mut counts).await?;
     // Else they would find the offsets that are put back.
     node.groups.removals_begun().await;
-    let held = node.groups.hold().await;
-    let held_partitions: Vec<i32> = held.iter().map(|held| held.partition).collect();
+    // First those who write to the others' partitions.
+    let transactions = node.transactions.hold().await;
+    let groups = node.groups.hold().await;
+    let held = Held {
+        groups: groups.iter().map(|held| held.partition).collect(),
+        transactions: transactions.iter().map(|held| held.partition).collect(),
+    };
     let (on, of) = (node.clone(), snapshot.clone());
-    let swapped = blocking(move || put_logs_back(&on, &of, &held_partitions)).await;
-    held.into_iter().for_each(|held| go_on(node, held));
+    let swapped = blocking(move || put_logs_back(&on, &of, &held)).await;
+    groups.into_iter().for_each(|held| groups_go_on(node, held));
+    for held in transactions {
+        transactions_go_on(node, held);
+    }
     counts.partitions_put_back = swapped?;
     put_levels_back(node, &snapshot);
     let image = node.controller.image();
@@ -143,7 +168,7 @@ fn lay_missing_logs_out(
 }
 
 /// Swaps the logs that do not hold what they should; says how many.
-fn put_logs_back(node: &Node, snapshot: &Snapshot, held: &[i32]) -> Result<usize, ControlError> {
+fn put_logs_back(node: &Node, snapshot: &Snapshot, held: &Held) -> Result<usize, ControlError> {
     let _changing = node.replicas.changing();
     let served: Vec<Served> = node
         .replicas
@@ -169,9 +194,9 @@ fn put_logs_back(node: &Node, snapshot: &Snapshot, held: &[i32]) -> Result<usize
 }
 
 /// What is to become of a partition; `None` for one that stays as it is.
-fn served(snapshot: &Snapshot, held: &[i32], partition: Arc<Partition>) -> Option<Served> {
+fn served(snapshot: &Snapshot, held: &Held, partition: Arc<Partition>) -> Option<Served> {
     let of = partition.topic_partition();
-    if &*of.topic == GROUP_TOPIC && !held.contains(&of.partition) {
+    if !held.may_change(of) {
         // It was created meanwhile, and its coordinator works with it.
         return None;
     }
@@ -194,12 +219,14 @@ fn served(snapshot: &Snapshot, held: &[i32], partition: Arc<Partition>) -> Optio
 
 /// Rows of coordinators tell of the logs as they are.
 fn forget_rows(node: &Node, served: &[Served]) {
-    let of_groups = served
-        .iter()
-        .filter(|served| &*served.wanted.topic_partition.topic == GROUP_TOPIC);
     let mut known = false;
-    for Served { partition, .. } in of_groups {
-        match node.groups.forget_rows(partition.log()) {
+    for Served { partition, wanted } in served {
+        let forgotten = match &*wanted.topic_partition.topic {
+            GROUP_TOPIC => node.groups.forget_rows(partition.log()),
+            TRANSACTION_TOPIC => node.transactions.forget_rows(partition.log()),
+            _ => continue,
+        };
+        match forgotten {
             Ok(had_rows) => known |= had_rows,
             Err(error) => {
                 let partition = partition.topic_partition();
@@ -234,11 +261,18 @@ fn take_over(
     }
 }
 
-fn go_on(node: &Node, held: HeldGroups) {
+fn groups_go_on(node: &Node, held: HeldGroups) {
     let of = TopicPartition::new(GROUP_TOPIC, held.partition);
     // A partition that is gone, or offline, has no coordinator: who asks is told so.
     if let Ok(partition) = node.replicas.partition(&of) {
         node.groups.go_on(held, partition);
+    }
+}
+
+fn transactions_go_on(node: &Node, held: HeldTransactions) {
+    let of = TopicPartition::new(TRANSACTION_TOPIC, held.partition);
+    if let Ok(partition) = node.replicas.partition(&of) {
+        node.transactions.go_on(held, partition);
     }
 }
 

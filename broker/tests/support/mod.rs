@@ -14,6 +14,7 @@ pub(crate) mod groups;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod requests;
+pub(crate) mod transactions;
 pub(crate) mod usage;
 
 use std::time::{Duration, Instant};

@@ -65,7 +65,7 @@ pub(crate) fn batch_of(producer_id: i64, sequence: i32, values: &[impl AsRef<[u8
     build(BatchBuilder::new(Offset::ZERO).producer(producer), values)
 }
 
-fn build(mut batch: BatchBuilder, values: &[impl AsRef<[u8]>]) -> Bytes {
+pub(crate) fn build(mut batch: BatchBuilder, values: &[impl AsRef<[u8]>]) -> Bytes {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = Timestamp(i64::try_from(now.unwrap().as_millis()).unwrap());
     for value in values {

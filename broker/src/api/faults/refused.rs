@@ -37,6 +37,8 @@ top_level! {
     LeaveGroupRequest => LeaveGroupResponse;
     SyncGroupRequest => SyncGroupResponse;
     ListGroupsRequest => ListGroupsResponse;
+    AddOffsetsToTxnRequest => AddOffsetsToTxnResponse;
+    ListTransactionsRequest => ListTransactionsResponse;
     SaslHandshakeRequest => SaslHandshakeResponse;
     ApiVersionsRequest => ApiVersionsResponse;
     ListConfigResourcesRequest => ListConfigResourcesResponse;
@@ -419,3 +421,4 @@ impl Faultable for OffsetForLeaderEpochRequest {
 }
 
 mod admin;
+mod transactions;
