@@ -5,6 +5,7 @@
 
 pub mod group;
 mod java;
+mod re2;
 mod shard;
 pub mod transaction;
 mod wire;

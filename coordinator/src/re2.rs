@@ -1,0 +1,507 @@
+//! Regular expressions in RE2's syntax, as upstream reads them, for an engine that is as safe.
+//!
+//! Invariant: a pattern that RE2 refuses is refused, and what is accepted means what RE2 means by
+//! it: the pattern is read by RE2's grammar and written anew, since the engine's own grammar has
+//! more (nested classes, `\<`, the flag `x`) and other things by the same name (`\d` of all scripts).
+
+use std::fmt::Write as _;
+
+use regex::Regex;
+
+/// RE2 counts no further.
+const REPEAT_MAX: u32 = 1_000;
+
+/// Why a pattern is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SyntaxError {
+    #[error("it ends in a backslash")]
+    TrailingBackslash,
+    #[error("the escape \\{0} is not known")]
+    UnknownEscape(char),
+    #[error("a character class has no ]")]
+    MissingBracket,
+    #[error("a range or a name in a character class is not valid")]
+    ClassRange,
+    #[error("repetitions may not follow each other")]
+    NestedRepetition,
+    #[error("a repetition is counted from {0} to {1}; at most 1000 are counted, and not backwards")]
+    RepeatCount(u32, u32),
+    #[error("(?{0} is no group")]
+    UnknownGroup(String),
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// A pattern that has to match a whole text.
+pub(crate) fn whole(pattern: &str) -> Result<Regex, SyntaxError> {
+    let engine = |error: regex::Error| SyntaxError::Engine(error.to_string());
+    let translated = Translator::new(pattern).translated()?;
+    // Compiled alone first: `)(` must not become a pattern by what is put around it.
+    Regex::new(&translated).map_err(engine)?;
+    Regex::new(&format!(r"\A(?:{translated})\z")).map_err(engine)
+}
+
+struct Translator<'a> {
+    rest: &'a str,
+    output: String,
+    /// What was read last is a repetition.
+    after_repetition: bool,
+}
+
+/// One member of a character class.
+enum Member {
+    Literal(char),
+    Class(String),
+}
+
+impl<'a> Translator<'a> {
+    fn new(pattern: &'a str) -> Self {
+        Translator {
+            rest: pattern,
+            output: String::with_capacity(pattern.len()),
+            after_repetition: false,
+        }
+    }
+
+    fn translated(mut self) -> Result<String, SyntaxError> {
+        while let Some(next) = self.rest.chars().next() {
+            let was_repetition = std::mem::take(&mut self.after_repetition);
+            match next {
+                '\\' => self.escape()?,
+                '[' => self.class()?,
+                '(' => self.group()?,
+                '*' | '+' | '?' => {
+                    self.bump();
+                    self.repetition(next.to_string(), was_repetition)?;
+                }
+                '{' => match self.count() {
+                    Some((text, after)) => {
+                        self.rest = after;
+                        self.repetition(checked_count(text)?, was_repetition)?;
+                    }
+                    None => {
+                        self.literal();
+                        // Upstream's RE2 takes even this brace for one.
+                        self.after_repetition = true;
+                    }
+                },
+                '.' | '^' | '$' | '|' | ')' => {
+                    self.bump();
+                    self.output.push(next);
+                }
+                _ => self.literal(),
+            }
+        }
+        Ok(self.output)
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let next = chars.next()?;
+        self.rest = chars.as_str();
+        Some(next)
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(after) => {
+                self.rest = after;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn literal(&mut self) {
+        if let Some(next) = self.bump() {
+            push_literal(&mut self.output, next);
+        }
+    }
+
+    fn repetition(&mut self, text: String, was_repetition: bool) -> Result<(), SyntaxError> {
+        let is_lazy = self.take("?");
+        if was_repetition {
+            return Err(SyntaxError::NestedRepetition);
+        }
+        self.output.push_str(&text);
+        if is_lazy {
+            self.output.push('?');
+        }
+        self.after_repetition = true;
+        Ok(())
+    }
+
+    /// What is between the braces, and what is behind them. None where it is no count: then the
+    /// brace is a letter like others.
+    fn count(&self) -> Option<(&'a str, &'a str)> {
+        let (text, after) = self.rest.strip_prefix('{')?.split_once('}')?;
+        let (least, most) = text.split_once(',').unwrap_or((text, ""));
+        let is_number = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+                && (text.len() == 1 || !text.starts_with('0'))
+        };
+        (is_number(least) && (most.is_empty() || is_number(most))).then_some((text, after))
+    }
+
+    fn group(&mut self) -> Result<(), SyntaxError> {
+        self.bump();
+        if !self.take("?") {
+            self.output.push('(');
+            return Ok(());
+        }
+        for opening in ["P<", "<"] {
+            if self.take(opening) {
+                let Some((name, after)) = self.rest.split_once('>') else {
+                    return Err(SyntaxError::UnknownGroup(opening.to_owned()));
+                };
+                let is_name = |char: char| char == '_' || char.is_ascii_alphanumeric();
+                if name.is_empty() || !name.chars().all(is_name) {
+                    return Err(SyntaxError::UnknownGroup(opening.to_owned()));
+                }
+                self.rest = after;
+                // Names are for those who look at what was matched, which nobody does.
+                self.output.push('(');
+                return Ok(());
+            }
+        }
+        let end = self.rest.find([':', ')']).unwrap_or(self.rest.len());
+        let (flags, after) = self.rest.split_at(end);
+        let (on, off) = flags.split_once('-').unwrap_or((flags, "i"));
+        let is_known = |flags: &str| flags.chars().all(|flag| "imsU".contains(flag));
+        if after.is_empty() || off.is_empty() || !is_known(on) || !is_known(off) {
+            return Err(SyntaxError::UnknownGroup(flags.to_owned()));
+        }
+        self.rest = after;
+        if flags.is_empty() && self.take(")") {
+            return Ok(());
+        }
+        let _ = write!(self.output, "(?{flags}");
+        let end = self.bump().unwrap_or(')');
+        self.output.push(end);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), SyntaxError> {
+        if self.take(r"\Q") {
+            let (quoted, after) = self.rest.split_once(r"\E").unwrap_or((self.rest, ""));
+            self.rest = after;
+            quoted
+                .chars()
+                .for_each(|char| push_literal(&mut self.output, char));
+            return Ok(());
+        }
+        for (anchor, meaning) in [
+            (r"\A", r"\A"),
+            (r"\z", r"\z"),
+            (r"\b", r"(?-u:\b)"),
+            (r"\B", r"(?-u:\B)"),
+        ] {
+            if self.take(anchor) {
+                self.output.push_str(meaning);
+                return Ok(());
+            }
+        }
+        match self.escaped()? {
+            Member::Literal(char) => push_literal(&mut self.output, char),
+            Member::Class(class) => self.output.push_str(&class),
+        }
+        Ok(())
+    }
+
+    /// An escape that may stand in a class, too.
+    fn escaped(&mut self) -> Result<Member, SyntaxError> {
+        self.bump();
+        let next = self.bump().ok_or(SyntaxError::TrailingBackslash)?;
+        let literal = match next {
+            'd' | 'D' | 's' | 'S' | 'w' | 'W' => {
+                return Ok(Member::Class(perl_class(next).to_owned()));
+            }
+            'p' | 'P' => return self.unicode_class(next),
+            'a' => '\x07',
+            'f' => '\x0c',
+            't' => '\t',
+            'n' => '\n',
+            'r' => '\r',
+            'v' => '\x0b',
+            'x' => self.hex().ok_or(SyntaxError::UnknownEscape('x'))?,
+            // One digit alone would refer back, which RE2 does not do.
+            '1'..='7' if !self.rest.starts_with(|next| ('0'..='7').contains(&next)) => {
+                return Err(SyntaxError::UnknownEscape(next));
+            }
+            '0'..='7' => self.octal(next),
+            _ if next.is_ascii_alphanumeric() => return Err(SyntaxError::UnknownEscape(next)),
+            _ => next,
+        };
+        Ok(Member::Literal(literal))
+    }
+
+    fn octal(&mut self, first: char) -> char {
+        let mut code = first.to_digit(8).unwrap_or(0);
+        for _ in 0..2 {
+            let Some(digit) = self.rest.chars().next().and_then(|next| next.to_digit(8)) else {
+                break;
+            };
+            code = code * 8 + digit;
+            self.bump();
+        }
+        char::from_u32(code).unwrap_or('\0')
+    }
+
+    fn hex(&mut self) -> Option<char> {
+        let digits = if self.take("{") {
+            let (digits, after) = self.rest.split_once('}')?;
+            self.rest = after;
+            digits
+        } else {
+            let (digits, after) = self.rest.split_at_checked(2)?;
+            self.rest = after;
+            digits
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+    }
+
+    /// `\pN`, `\p{Greek}`, `\p{^Greek}`
+    fn unicode_class(&mut self, which: char) -> Result<Member, SyntaxError> {
+        let unknown = || SyntaxError::UnknownEscape(which);
+        let name = if self.take("{") {
+            let (name, after) = self.rest.split_once('}').ok_or_else(unknown)?;
+            self.rest = after;
+            name.to_owned()
+        } else {
+            self.bump().ok_or_else(unknown)?.to_string()
+        };
+        let (name, negated) = match name.strip_prefix('^') {
+            Some(name) => (name, which == 'p'),
+            None => (name.as_str(), which == 'P'),
+        };
+        if name.is_empty()
+            || !name
+                .chars()
+                .all(|char| char == '_' || char.is_ascii_alphabetic())
+        {
+            return Err(unknown());
+        }
+        Ok(Member::Class(if name == "Any" {
+            // The engine has other words for it.
+            let any = if negated {
+                r"[^\x{0}-\x{10FFFF}]"
+            } else {
+                r"[\x{0}-\x{10FFFF}]"
+            };
+            any.to_owned()
+        } else {
+            let letter = if negated { 'P' } else { 'p' };
+            format!(r"\{letter}{{{name}}}")
+        }))
+    }
+
+    fn class(&mut self) -> Result<(), SyntaxError> {
+        self.bump();
+        self.output.push('[');
+        if self.take("^") {
+            self.output.push('^');
+        }
+        let mut is_first = true;
+        loop {
+            if self.rest.is_empty() {
+                return Err(SyntaxError::MissingBracket);
+            }
+            if !is_first && self.take("]") {
+                self.output.push(']');
+                return Ok(());
+            }
+            is_first = false;
+            let low = match self.member()? {
+                Member::Literal(low) => low,
+                Member::Class(class) => {
+                    self.output.push_str(&class);
+                    continue;
+                }
+            };
+            push_literal(&mut self.output, low);
+            if self.rest.starts_with('-') && !self.rest.starts_with("-]") {
+                self.bump();
+                match self.member()? {
+                    Member::Literal(high) if low <= high => {
+                        self.output.push('-');
+                        push_literal(&mut self.output, high);
+                    }
+                    Member::Literal(_) | Member::Class(_) => return Err(SyntaxError::ClassRange),
+                }
+            }
+        }
+    }
+
+    fn member(&mut self) -> Result<Member, SyntaxError> {
+        if self.rest.starts_with("[:")
+            && let Some(end) = self.rest.find(":]")
+        {
+            let (name, after) = self.rest.split_at(end + 2);
+            let plain = name.trim_start_matches("[:^").trim_start_matches("[:");
+            if !POSIX_CLASSES.contains(&plain.trim_end_matches(":]")) {
+                return Err(SyntaxError::ClassRange);
+            }
+            self.rest = after;
+            return Ok(Member::Class(name.to_owned()));
+        }
+        if self.rest.starts_with('\\') {
+            return self.escaped();
+        }
+        self.bump()
+            .map(Member::Literal)
+            .ok_or(SyntaxError::MissingBracket)
+    }
+}
+
+const POSIX_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
+/// As a class that may stand in a class. The engine's own are of all scripts.
+fn perl_class(letter: char) -> &'static str {
+    match letter {
+        'd' => r"[0-9]",
+        'D' => r"[^0-9]",
+        's' => r"[\t\n\x0C\r ]",
+        'S' => r"[^\t\n\x0C\r ]",
+        'w' => r"[0-9A-Za-z_]",
+        _ => r"[^0-9A-Za-z_]",
+    }
+}
+
+fn push_literal(output: &mut String, char: char) {
+    if char.is_ascii_alphanumeric() || !char.is_ascii() {
+        output.push(char);
+    } else {
+        let _ = write!(output, r"\x{{{:x}}}", u32::from(char));
+    }
+}
+
+fn checked_count(text: &str) -> Result<String, SyntaxError> {
+    let number = |text: &str| text.parse().unwrap_or(u32::MAX);
+    let (least, most) = match text.split_once(',') {
+        None => (number(text), number(text)),
+        Some((least, "")) => (number(least), number(least)),
+        Some((least, most)) => (number(least), number(most)),
+    };
+    if least > REPEAT_MAX || most > REPEAT_MAX || least > most {
+        return Err(SyntaxError::RepeatCount(least, most));
+    }
+    Ok(format!("{{{text}}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        match whole(pattern) {
+            Ok(regex) => regex.is_match(text),
+            Err(error) => panic!("{pattern}: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_to_match_the_whole_text() {
+        assert!(matches("a|ab", "ab"));
+        assert!(matches("my-.*", "my-id"));
+        assert!(!matches("my-", "my-id"));
+        assert!(!matches("id", "my-id"));
+        assert!(!matches("a", "a\n"));
+        assert!(!matches("a$", "a\n"));
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_re2() {
+        let cases = [
+            (r"\Qa.b\E+", "a.bb", "axb"),
+            (r"\Qa.b", "a.b", "axb"),
+            ("a{,3}", "a{,3}", "aaa"),
+            ("a{2}", "aa", "a{2}"),
+            ("a{", "a{", "a"),
+            ("(?P<n>a)(?<m>b)", "ab", "a"),
+            (r"\d+", "12", "١٢"),
+            (r"\w", "_", "é"),
+            (r"\W", "é", "_"),
+            (r"[\D]", "١", "1"),
+            ("[[:alpha:]-]+", "a-b", "1"),
+            ("[[:^digit:]]", "a", "1"),
+            ("[]a]", "]", "b"),
+            ("[^]a]", "b", "]"),
+            ("[a-]", "-", "b"),
+            ("[a[b]", "[", "c"),
+            ("[a&&b]", "&", "c"),
+            (r"[\d\-]", "-", "a"),
+            (r"\<\>\-\_", "<>-_", "x"),
+            (r"\101\x42\x{43}", "ABC", "abc"),
+            (r"\pL\p{Greek}\PN\p{^Greek}", "aλbc", "1λbc"),
+            ("(?i)AB(?-i)c", "abc", "abC"),
+            ("(?is:A.)", "a\n", "b\n"),
+            ("(?U)a+?", "aa", "b"),
+            ("a*?b+?", "aab", "c"),
+            ("x # y", "x # y", "x"),
+            (r"a\bb|a\b-b", "a-b", "ab"),
+        ];
+        for (pattern, yes, no) in cases {
+            assert!(matches(pattern, yes), "{pattern} and {yes}");
+            assert!(!matches(pattern, no), "{pattern} and {no}");
+        }
+    }
+
+    #[test]
+    fn what_re2_refuses_is_refused() {
+        let patterns = [
+            "[",
+            "[a",
+            "[z-a]",
+            "[[:foo:]]",
+            r"[a-\d]",
+            ")(",
+            "(",
+            ")",
+            "(?P<",
+            "(?P<a-b>x)",
+            "(?=a)",
+            "(?<=a)",
+            "(?#a)",
+            "(?x)a",
+            "(?i",
+            "(?-)",
+            "(?i-)",
+            "a{2,1}",
+            "a{1001}",
+            "a{1,1001}",
+            "a**",
+            "a*+",
+            "a+*",
+            "a{2}{3}",
+            "a??*",
+            "*",
+            "+a",
+            "(*a)",
+            r"\",
+            r"\C",
+            r"\Z",
+            r"\G",
+            r"\8",
+            r"\1",
+            r"(a)\1",
+            r"\y",
+            r"\u0041",
+            r"\x{110000}",
+            r"\xg",
+            r"\p{Nonsense}",
+            r"\p",
+            r"\k<a>",
+            r"{*",
+        ];
+        for pattern in patterns {
+            assert!(whole(pattern).is_err(), "{pattern}");
+        }
+    }
+}
