@@ -346,6 +346,7 @@ impl World {
 
     /// Who asks, at which version, and what.
     fn request(&mut self, ask: &Ask) -> (usize, i16, GroupRequest) {
+        let of = |client: &usize| self.clients[*client].clone();
         match ask {
             Ask::Join {
                 client,
@@ -361,21 +362,11 @@ impl World {
                     GroupRequest::JoinGroup(request),
                 )
             }
-            Ask::Sync { client } => (
-                *client,
-                3,
-                GroupRequest::SyncGroup(self.clients[*client].sync()),
-            ),
-            Ask::Heartbeat { client } => (
-                *client,
-                4,
-                GroupRequest::Heartbeat(self.clients[*client].heartbeat()),
-            ),
-            Ask::Leave { client } => (
-                *client,
-                5,
-                GroupRequest::LeaveGroup(self.clients[*client].leave()),
-            ),
+            Ask::Sync { client } => (*client, 3, GroupRequest::SyncGroup(of(client).sync())),
+            Ask::Heartbeat { client } => {
+                (*client, 4, GroupRequest::Heartbeat(of(client).heartbeat()))
+            }
+            Ask::Leave { client } => (*client, 5, GroupRequest::LeaveGroup(of(client).leave())),
             Ask::Commit {
                 client,
                 from_outside,

@@ -567,34 +567,7 @@ fn show_text(text: Option<&StrBytes>) -> &str {
 
 fn show_response(response: &GroupResponse) -> String {
     match response {
-        GroupResponse::JoinGroup(response) => {
-            let mut text = format!("join {}", code_name(response.error_code));
-            let _ = write!(text, " member={:?}", short_id(&response.member_id));
-            if response.generation_id >= 0 {
-                let _ = write!(
-                    text,
-                    " generation={} type={} protocol={} leader={}",
-                    response.generation_id,
-                    show_text(response.protocol_type.as_ref()),
-                    show_text(response.protocol_name.as_ref()),
-                    short_id(&response.leader)
-                );
-            }
-            if response.error_code != 0 && response.protocol_name.is_none() {
-                text.push_str(" protocol=null");
-            }
-            if response.skip_assignment {
-                text.push_str(" skip-assignment");
-            }
-            if !response.members.is_empty() {
-                let members = response
-                    .members
-                    .iter()
-                    .map(|member| short_id(&member.member_id));
-                let _ = write!(text, " members=({})", members.collect::<Vec<_>>().join(","));
-            }
-            text
-        }
+        GroupResponse::JoinGroup(response) => show_join(response),
         GroupResponse::SyncGroup(response) => format!(
             "sync {} type={} protocol={} assignment={}",
             code_name(response.error_code),
@@ -637,6 +610,35 @@ fn show_response(response: &GroupResponse) -> String {
         GroupResponse::DeleteGroup(result) => format!("delete {}", code_name(result.error_code)),
         GroupResponse::TopicsDeleted => "topics deleted".to_owned(),
     }
+}
+
+fn show_join(response: &protocol::messages::JoinGroupResponse) -> String {
+    let mut text = format!("join {}", code_name(response.error_code));
+    let _ = write!(text, " member={:?}", short_id(&response.member_id));
+    if response.generation_id >= 0 {
+        let _ = write!(
+            text,
+            " generation={} type={} protocol={} leader={}",
+            response.generation_id,
+            show_text(response.protocol_type.as_ref()),
+            show_text(response.protocol_name.as_ref()),
+            short_id(&response.leader)
+        );
+    }
+    if response.error_code != 0 && response.protocol_name.is_none() {
+        text.push_str(" protocol=null");
+    }
+    if response.skip_assignment {
+        text.push_str(" skip-assignment");
+    }
+    if !response.members.is_empty() {
+        let members = response
+            .members
+            .iter()
+            .map(|member| short_id(&member.member_id));
+        let _ = write!(text, " members=({})", members.collect::<Vec<_>>().join(","));
+    }
+    text
 }
 
 fn show_offsets(response: &GroupResponse) -> String {
