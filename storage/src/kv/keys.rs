@@ -9,7 +9,6 @@
 //! | log_state | log id (20), 1, base offset (8) | segment summary: size (8), largest timestamp (8) |
 //! | log_state | log id (20), 2 | producer state: offset (8), snapshot as in `.snapshot` files |
 //! | log_state | log id (20), 4 | behind the last tombstone that compaction left out: offset (8) |
-//! | log_state | log id (20), 3, last offset (8) | aborted transaction: producer id (8), first offset (8), last stable offset (8) |
 //! | coordinator_view | the coordinator's | the coordinator's |
 
 use protocol::{Offset, TopicId};
@@ -36,10 +35,6 @@ pub(crate) enum Key {
     ProducerState {
         log: LogId,
     },
-    AbortedTransaction {
-        log: LogId,
-        last_offset: Offset,
-    },
     TombstonesGone {
         log: LogId,
     },
@@ -47,7 +42,6 @@ pub(crate) enum Key {
 
 const SEGMENT_SUMMARY: u8 = 1;
 const PRODUCER_STATE: u8 = 2;
-const ABORTED_TRANSACTION: u8 = 3;
 const TOMBSTONES_GONE: u8 = 4;
 
 impl Key {
@@ -78,12 +72,6 @@ impl Key {
                 key.push(TOMBSTONES_GONE);
                 key
             }
-            Key::AbortedTransaction { log, last_offset } => {
-                let mut key = log_prefix(log);
-                key.push(ABORTED_TRANSACTION);
-                key.extend_from_slice(&last_offset.0.to_be_bytes());
-                key
-            }
         }
     }
 
@@ -112,10 +100,6 @@ impl Key {
             }),
             PRODUCER_STATE if rest.is_empty() => Some(Key::ProducerState { log }),
             TOMBSTONES_GONE if rest.is_empty() => Some(Key::TombstonesGone { log }),
-            ABORTED_TRANSACTION => Some(Key::AbortedTransaction {
-                log,
-                last_offset: offset()?,
-            }),
             _ => None,
         }
     }
@@ -189,7 +173,6 @@ mod tests {
             for key in [
                 Key::SegmentSummary { log, base_offset: Offset(offset) },
                 Key::ProducerState { log },
-                Key::AbortedTransaction { log, last_offset: Offset(offset) },
             ] {
                 prop_assert_eq!(Key::decode_state(&key.encode()), Some(key));
             }

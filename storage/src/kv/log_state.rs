@@ -1,13 +1,12 @@
-//! What is known of a log besides its index: segment summaries, producer state, aborted transactions.
+//! What is known of a log besides its index: segment summaries, producer state.
 //!
 //! Invariant: a row is true of the bytes it names (a size, an offset) or it is not there.
 
-use protocol::{Offset, ProducerId, Timestamp};
+use protocol::{Offset, Timestamp};
 
 use super::keys::{self, Key, LogId};
 use super::{Change, Family, Kv};
 use crate::error::Error;
-use crate::log::AbortedTransaction;
 
 /// A segment that is no longer written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,78 +127,6 @@ impl Kv {
         let below = value.and_then(|value| value.first_chunk().copied());
         Ok(below.map(|below| Offset(i64::from_be_bytes(below))))
     }
-
-    pub(crate) fn put_aborted_transaction(
-        &self,
-        log: LogId,
-        transaction: &AbortedTransaction,
-    ) -> Result<(), Error> {
-        let mut value = transaction.producer_id.0.to_be_bytes().to_vec();
-        value.extend_from_slice(&transaction.first_offset.0.to_be_bytes());
-        value.extend_from_slice(&transaction.last_stable_offset.0.to_be_bytes());
-        let key = Key::AbortedTransaction {
-            log,
-            last_offset: transaction.last_offset,
-        }
-        .encode();
-        self.write(vec![Change::Put(Family::LogState, key, value)])
-    }
-
-    /// All aborted transactions of a log, in the order of their markers.
-    pub(crate) fn aborted_transactions(
-        &self,
-        log: LogId,
-    ) -> Result<Vec<AbortedTransaction>, Error> {
-        let low = Key::AbortedTransaction {
-            log,
-            last_offset: Offset::ZERO,
-        }
-        .encode();
-        let high = keys::prefix_end(&keys::log_prefix(log));
-        let mut found = Vec::new();
-        self.scan(
-            Family::LogState,
-            &low,
-            high.as_deref(),
-            &mut |key, value| {
-                found.extend(decode_aborted(key, value));
-                true
-            },
-        )?;
-        Ok(found)
-    }
-
-    /// Forgets aborted transactions whose marker is below an offset.
-    pub(crate) fn forget_aborted_below(&self, log: LogId, to: Offset) -> Result<(), Error> {
-        let from = |last_offset| Key::AbortedTransaction { log, last_offset }.encode();
-        let (low, high) = (from(Offset::ZERO), from(to));
-        self.write(vec![Change::DeleteRange(Family::LogState, low, high)])
-    }
-
-    /// Forgets aborted transactions whose marker is at or above an offset.
-    pub(crate) fn cut_aborted_transactions(&self, log: LogId, from: Offset) -> Result<(), Error> {
-        let low = Key::AbortedTransaction {
-            log,
-            last_offset: from,
-        }
-        .encode();
-        let Some(high) = keys::prefix_end(&keys::log_prefix(log)) else {
-            return Ok(());
-        };
-        self.write(vec![Change::DeleteRange(Family::LogState, low, high)])
-    }
-}
-
-fn decode_aborted(key: &[u8], value: &[u8]) -> Option<AbortedTransaction> {
-    let last_offset = key.last_chunk()?;
-    let (producer_id, rest) = value.split_first_chunk()?;
-    let (first_offset, rest) = rest.split_first_chunk()?;
-    Some(AbortedTransaction {
-        producer_id: ProducerId(i64::from_be_bytes(*producer_id)),
-        first_offset: Offset(i64::from_be_bytes(*first_offset)),
-        last_offset: Offset(i64::from_be_bytes(*last_offset)),
-        last_stable_offset: Offset(i64::from_be_bytes(rest.try_into().ok()?)),
-    })
 }
 
 #[cfg(test)]
@@ -216,15 +143,6 @@ mod tests {
         partition: 1,
     };
 
-    fn aborted(last_offset: i64) -> AbortedTransaction {
-        AbortedTransaction {
-            producer_id: ProducerId(5),
-            first_offset: Offset(last_offset - 3),
-            last_offset: Offset(last_offset),
-            last_stable_offset: Offset(last_offset + 1),
-        }
-    }
-
     #[test]
     fn what_was_put_is_found_until_the_log_is_deleted() {
         let kv = Kv::in_memory();
@@ -235,33 +153,14 @@ mod tests {
         for log in [LOG, OTHER] {
             kv.put_segment_summary(log, Offset(4), summary).unwrap();
             kv.put_producer_state(log, Offset(8), b"state").unwrap();
-            kv.put_aborted_transaction(log, &aborted(10)).unwrap();
         }
         kv.delete_log(LOG).unwrap();
         assert_eq!(kv.segment_summary(LOG, Offset(4)).unwrap(), None);
         assert_eq!(kv.producer_state(LOG).unwrap(), None);
-        assert_eq!(kv.aborted_transactions(LOG).unwrap(), []);
         assert_eq!(kv.segment_summary(OTHER, Offset(4)).unwrap(), Some(summary));
         assert_eq!(
             kv.producer_state(OTHER).unwrap(),
             Some((Offset(8), b"state".to_vec()))
         );
-        assert_eq!(kv.aborted_transactions(OTHER).unwrap(), [aborted(10)]);
-    }
-
-    #[test]
-    fn a_cut_forgets_the_transactions_that_ended_on_its_side() {
-        let kv = Kv::in_memory();
-        for last_offset in [10, 20, 30] {
-            kv.put_aborted_transaction(LOG, &aborted(last_offset))
-                .unwrap();
-        }
-        kv.forget_aborted_below(LOG, Offset(11)).unwrap();
-        assert_eq!(
-            kv.aborted_transactions(LOG).unwrap(),
-            [aborted(20), aborted(30)]
-        );
-        kv.cut_aborted_transactions(LOG, Offset(30)).unwrap();
-        assert_eq!(kv.aborted_transactions(LOG).unwrap(), [aborted(20)]);
     }
 }

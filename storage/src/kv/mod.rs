@@ -40,7 +40,7 @@ pub(crate) const FOLDER: &str = "klamm.rocksdb";
 pub(crate) enum Family {
     /// Offset and time index of segments.
     SegmentIndex,
-    /// Segment summaries, producer state, aborted transactions.
+    /// Segment summaries, producer state.
     LogState,
     /// Rows of the coordinators, opaque here.
     CoordinatorView,

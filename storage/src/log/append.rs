@@ -354,7 +354,7 @@ impl Log {
                 writer.verifications.end(producer.id);
             }
             if let Some(ended) = writer.producers.append(&batch.header, batch.checked.marker) {
-                self.note_ended(ended);
+                self.note_ended(writer, ended);
             }
         }
         self.publish_first_open(writer);

@@ -4,10 +4,9 @@
 //! the tail.
 
 use protocol::Offset;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::Log;
-use super::types::{AbortedTransaction, EndedTransaction};
 use crate::error::Error;
 use crate::fs::Durable;
 
@@ -18,6 +17,7 @@ impl Log {
     /// Brings views and recovery point up to date, without syncing the active segment.
     pub(crate) fn prepare_checkpoint(&self) -> Result<(), Error> {
         self.sync_sealed()?;
+        self.sync_aborted()?;
         let end = self.end.lock().clone();
         end.segment.spill(self.index());
         let mut writer = self.writer()?;
@@ -71,22 +71,6 @@ impl Log {
             self.log_start_offset(),
             self.high_watermark_checkpoint(),
         )
-    }
-
-    /// Before readers may pass it: a transaction ended.
-    pub(super) fn note_ended(&self, ended: EndedTransaction) {
-        if let Some(aborted) = ended.aborted() {
-            self.note_aborted(aborted);
-        }
-        let (first, last) = (ended.first_offset, ended.last_offset);
-        self.unreplicated.lock().insert(first, last);
-    }
-
-    fn note_aborted(&self, aborted: AbortedTransaction) {
-        self.aborted.lock().push(aborted);
-        if let Err(error) = self.shared.kv().put_aborted_transaction(self.id, &aborted) {
-            warn!(%error, "an aborted transaction is not in the view");
-        }
     }
 
     /// The log's folder has another name now.

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use protocol::{Offset, TopicId};
 use tracing::{debug, warn};
 
+use super::aborted::{self, ABORTED};
 use super::leader_epochs::EpochEntry;
 use super::producer_state::Producers;
 use super::roll::snapshot_name;
 use super::segment::file_name;
-use super::{Log, snapshot};
+use super::{AbortedTransaction, Log, snapshot};
 use crate::checkpoint::{
     LEADER_EPOCHS, PARTITION_METADATA, render_epochs, render_partition_metadata,
 };
@@ -37,6 +38,7 @@ pub struct LogContent {
     log_end: Offset,
     compactions: u64,
     epochs: Vec<EpochEntry>,
+    aborted: Vec<AbortedTransaction>,
     /// Open transactions; producers outside of them are forgotten when the log is put back, so
     /// that those that live on may go on with any sequence.
     producers: Producers,
@@ -103,6 +105,9 @@ impl LogContent {
             let producers = snapshot::encode_file(self.producers.entries());
             write(&snapshot_name(self.log_end), &producers)?;
         }
+        if !self.aborted.is_empty() {
+            write(ABORTED, &aborted::encode(&self.aborted))?;
+        }
         Ok(())
     }
 
@@ -150,6 +155,7 @@ impl Log {
             log_end: end.offset,
             compactions: self.compactions.load(Ordering::Acquire),
             epochs: self.epochs.lock().entries().to_vec(),
+            aborted: self.aborted.lock().clone(),
             producers: writer.producers.in_transactions(),
             of: Mutex::new(Arc::downgrade(self)),
             fs,

@@ -9,6 +9,7 @@
 //! sync   ── one fdatasync at a time serves all that wait (sync.rs)
 //! ```
 
+mod aborted;
 mod append;
 mod close;
 mod compaction;
@@ -54,6 +55,7 @@ use crate::config::LogConfig;
 use crate::error::Error;
 use crate::kv::LogId;
 use crate::shared::Shared;
+use aborted::AbortedFile;
 use file::LogFolder;
 use leader_epochs::LeaderEpochs;
 use producer_state::Producers;
@@ -90,6 +92,7 @@ pub struct Log {
     /// Ended transactions whose marker may lie above the high watermark: first offset to last.
     unreplicated: Mutex<BTreeMap<Offset, Offset>>,
     epochs: Mutex<LeaderEpochs>,
+    /// In the order of their markers.
     aborted: Mutex<Vec<AbortedTransaction>>,
     remembered: Mutex<RememberedPositions>,
     sync: SyncGate,
@@ -111,6 +114,7 @@ struct LogEnd {
 /// What only a writer may touch.
 struct Writer {
     producers: Producers,
+    aborted_file: AbortedFile,
     verifications: Verifications,
     open: bool,
     /// Bytes behind the end may be in the active segment's file: cut them before the next write.
@@ -199,18 +203,6 @@ impl Log {
         let unreplicated = self.unreplicated.lock().keys().next().copied();
         let unstable = unreplicated.map_or(open, |ended| ended.min(open));
         unstable.max(self.log_start_offset()).min(high_watermark)
-    }
-
-    /// The aborted transactions that overlap `[from, to)`.
-    pub fn aborted_transactions(&self, from: Offset, to: Offset) -> Vec<AbortedTransaction> {
-        let overlaps =
-            |found: &&AbortedTransaction| found.last_offset >= from && found.first_offset < to;
-        self.aborted
-            .lock()
-            .iter()
-            .filter(overlaps)
-            .copied()
-            .collect()
     }
 
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {

@@ -218,6 +218,7 @@ impl OpenRequest {
             config: RwLock::new(Arc::new(self.config)),
             writer: Mutex::new(Writer {
                 producers: recovered.producers,
+                aborted_file: recovered.aborted_file,
                 verifications: Verifications::default(),
                 open: true,
                 torn: false,

@@ -371,7 +371,7 @@ fn check_marker(
 }
 
 /// While a transaction is verified, its first batch comes first: one behind it would make every
-/// retry of it out of order.
+/// retry of it out of order. Where the producer's last sequence is known, that rules.
 fn check_first_sequence(
     entry: Option<&ProducerEntry>,
     producer: Producer,
@@ -385,7 +385,7 @@ fn check_first_sequence(
     let lowest = verification.lowest_sequence();
     let last = if verification.is_version2() && nothing_known && found != 0 {
         -1
-    } else if found > lowest {
+    } else if entry.is_none() && found > lowest {
         lowest.saturating_sub(1)
     } else {
         return Ok(());
@@ -519,6 +519,36 @@ mod tests {
         }
         assert_eq!(producers.find_duplicate(batch(0, 0, 99, 1).header()), None);
         assert_eq!(producers.find_duplicate(batch(1, 5, 99, 1).header()), None);
+    }
+
+    #[test]
+    fn producers_are_capped_and_open_transactions_never_dropped() {
+        let mut producers = Producers::default();
+        let mut offset = 0;
+        let mut write = |producers: &mut Producers, id: i64, transactional: bool| {
+            let mut builder = BatchBuilder::new(Offset(offset)).producer(Producer {
+                id: ProducerId(id),
+                epoch: ProducerEpoch(0),
+                base_sequence: 0,
+            });
+            if transactional {
+                builder = builder.transactional();
+            }
+            builder.push(Timestamp(id), None, None, &[]);
+            producers.append(builder.build().header(), None);
+            offset += 1;
+        };
+        for id in 0..100 {
+            write(&mut producers, id, true);
+        }
+        for id in 100..2 * PRODUCERS_MAX as i64 {
+            write(&mut producers, id, false);
+            assert!(producers.entries.len() <= PRODUCERS_MAX);
+        }
+        assert_eq!(producers.first_open(), Some(Offset(0)));
+        assert!((0..100).all(|id| producers.entries.contains_key(&ProducerId(id))));
+        producers.remove_expired(Timestamp(i64::MAX), 1);
+        assert_eq!(producers.entries.len(), 100);
     }
 
     #[test]

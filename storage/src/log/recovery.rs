@@ -13,6 +13,7 @@ use protocol::control::EndTransactionMarker;
 use protocol::{BatchError, BatchHeader, Offset, RecordBatch, TopicPartition};
 use tracing::{error, info, warn};
 
+use super::aborted::{self, AbortedFile};
 use super::file::FileRange;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::Producers;
@@ -44,6 +45,7 @@ pub(super) struct Recovered {
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) aborted: Vec<AbortedTransaction>,
+    pub(super) aborted_file: AbortedFile,
     pub(super) snapshot_offset: Offset,
     /// Offsets that were durable once and whose records are gone.
     pub(super) lost: Option<(Offset, Offset)>,
@@ -129,12 +131,7 @@ impl Recovery<'_> {
         // An epoch may begin at the end: its leader wrote nothing, or all it wrote is deleted.
         self.epochs.truncate_from_end(end.next());
         self.epochs.truncate_from_start(self.log_start);
-        let mut aborted = self.known_aborted(end);
-        for found in replay.aborted {
-            if !aborted.contains(&found) {
-                aborted.push(found);
-            }
-        }
+        let (aborted, aborted_file) = self.aborted(end, replay.aborted)?;
         self.remove_stray_snapshots(end);
         let snapshot_offset = self
             .snapshots
@@ -147,6 +144,7 @@ impl Recovery<'_> {
             epochs: self.epochs,
             producers: replay.producers,
             aborted,
+            aborted_file,
             snapshot_offset: snapshot_offset.unwrap_or(Offset(-1)),
             lost,
         })
@@ -171,11 +169,39 @@ impl Recovery<'_> {
         }
     }
 
-    fn known_aborted(&self, end: Offset) -> Vec<AbortedTransaction> {
-        let known = self.index.shared.kv().aborted_transactions(self.index.log);
-        let mut known = known.unwrap_or_default();
+    /// The transactions that were given up, as their file and the batches behind the producer
+    /// snapshot tell them; where the file is damaged, as the whole log does.
+    fn aborted(
+        &self,
+        end: Offset,
+        replayed: Vec<AbortedTransaction>,
+    ) -> Result<(Vec<AbortedTransaction>, AbortedFile), Error> {
+        let (mut known, is_whole) = aborted::read(&*self.index.shared.fs, self.folder);
+        let written = known.len();
         known.retain(|found| found.last_offset < end);
-        known
+        let mut stale = !is_whole || known.len() < written;
+        let replayed = if is_whole {
+            replayed
+        } else {
+            self.all_aborted()?
+        };
+        for found in replayed {
+            if let Err(place) = known.binary_search_by_key(&found.last_offset, |it| it.last_offset)
+            {
+                known.insert(place, found);
+                stale = true;
+            }
+        }
+        known.retain(|found| found.last_offset >= self.log_start);
+        Ok((known, AbortedFile::holding(written, stale)))
+    }
+
+    fn all_aborted(&self) -> Result<Vec<AbortedTransaction>, Error> {
+        let mut replay = Replay::default();
+        for segment in self.segments.values() {
+            self.replay_headers(&mut replay, segment, segment.size())?;
+        }
+        Ok(replay.aborted)
     }
 
     /// The start of a batch from which a segment is read: the last indexed one that was durable.
@@ -540,6 +566,7 @@ impl Recovered {
             epochs: LeaderEpochs::default(),
             producers: Producers::default(),
             aborted: Vec::new(),
+            aborted_file: AbortedFile::default(),
             snapshot_offset: Offset(-1),
             lost: None,
         }

@@ -63,31 +63,18 @@ impl Log {
                     offsets.insert(self.topic_partition.clone(), to);
                 })
         })?;
-        self.set_log_start(to);
+        self.set_log_start(&mut writer, to);
         // Whoever asks for records to be deleted wants the room: no delay but for readers.
         self.delete_below_start(&mut writer, LONG_AGO)?;
         self.purge(&mut writer, &self.config(), Timestamp(0));
         Ok(())
     }
 
-    fn set_log_start(&self, to: Offset) {
+    fn set_log_start(&self, writer: &mut Writer, to: Offset) {
         self.log_start.fetch_max(to.0, Ordering::AcqRel);
         self.high_watermark.fetch_max(to.0, Ordering::AcqRel);
         self.epochs.lock().truncate_from_start(to);
-        self.forget_aborted_below(to);
-    }
-
-    /// Nobody reads the records of these transactions any more.
-    fn forget_aborted_below(&self, start: Offset) {
-        let mut aborted = self.aborted.lock();
-        let before = aborted.len();
-        aborted.retain(|found| found.last_offset >= start);
-        if aborted.len() == before {
-            return;
-        }
-        if let Err(error) = self.shared.kv().forget_aborted_below(self.id, start) {
-            debug!(%error, "rows of deleted transactions stay");
-        }
+        self.forget_aborted_below(writer, to);
     }
 
     fn delete_below_start(
@@ -170,7 +157,7 @@ impl Log {
         let start = self
             .segment_after(last.base_offset)
             .map_or(end, |next| next.base_offset);
-        self.set_log_start(start);
+        self.set_log_start(writer, start);
         for segment in &deletable {
             self.delete_segment(writer, segment, now)?;
         }

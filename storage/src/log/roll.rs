@@ -144,7 +144,10 @@ impl Log {
         }
         let path = self.snapshot_path(offset);
         let content = snapshot::encode_file(writer.producers.entries());
-        match self.shared.replace_file(&path, &content, Durable::No) {
+        let written = self
+            .secure_aborted(writer)
+            .and_then(|()| self.shared.replace_file(&path, &content, Durable::No));
+        match written {
             Ok(()) => writer.snapshot_offset = offset,
             Err(error) => warn!(log = %self.topic_partition, %error, "no producer snapshot"),
         }
@@ -158,7 +161,10 @@ impl Log {
             return;
         }
         let row = snapshot::encode_row(writer.producers.entries());
-        match self.shared.kv().put_producer_state(self.id, offset, &row) {
+        let written = self
+            .secure_aborted(writer)
+            .and_then(|()| self.shared.kv().put_producer_state(self.id, offset, &row));
+        match written {
             Ok(()) => writer.producer_row_offset = offset,
             Err(error) => debug!(%error, "the producer state is not in the view"),
         }

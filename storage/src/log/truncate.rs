@@ -14,7 +14,6 @@ use super::producer_state::Producers;
 use super::roll::snapshot_name;
 use super::scan::{Check, Scanner, Step};
 use super::segment::Segment;
-use super::types::AbortedTransaction;
 use super::verification::Verifications;
 use super::{Log, LogEnd, Writer, snapshot};
 use crate::error::Error;
@@ -50,6 +49,9 @@ impl Log {
         let (position, offset) = self.find_cut(&active, offset)?;
         self.lower_checkpoints(offset)?;
         self.forget_views(offset);
+        // First what counts on the file of aborted transactions.
+        self.remove_snapshots(|snapshot| snapshot > offset);
+        self.cut_aborted(writer, offset)?;
         self.remove_segments_behind(&active)?;
         self.cut_segment(&active, position)?;
         *self.end.lock() = LogEnd {
@@ -78,6 +80,8 @@ impl Log {
         info!(log = %self.topic_partition, offset = offset.0, "starts the log anew");
         self.lower_checkpoints(Offset::ZERO)?;
         self.forget_views(Offset::ZERO);
+        self.remove_snapshots(|_| true);
+        self.cut_aborted(&mut writer, Offset::ZERO)?;
         let old = self.all_segments();
         for segment in &old {
             self.remove_segment_file(segment)?;
@@ -101,12 +105,9 @@ impl Log {
         self.remembered.lock().clear();
         self.epochs.lock().clear();
         self.write_epochs(Durable::Yes)?;
-        self.remove_snapshots(|_| true);
         writer.snapshot_offset = Offset(-1);
         writer.producers = Producers::starting_at(offset);
         writer.verifications = Verifications::default();
-        self.aborted.lock().clear();
-        self.unreplicated.lock().clear();
         self.publish_first_open(&writer);
         self.shared.sync_folder(&self.folder())?;
         for file in CheckpointFile::ALL {
@@ -137,7 +138,6 @@ impl Log {
     fn forget_views(&self, offset: Offset) {
         let kv = self.shared.kv();
         let mut result = kv.delete_producer_state(self.id);
-        result = result.and(kv.cut_aborted_transactions(self.id, offset));
         for segment in self.all_segments() {
             if segment.base_offset >= offset {
                 result = result.and(kv.delete_segment(self.id, segment.base_offset));
@@ -147,9 +147,6 @@ impl Log {
             // The rows are verified when they are used.
             warn!(log = %self.topic_partition, %error, "the view is not truncated");
         }
-        self.aborted
-            .lock()
-            .retain(|found: &AbortedTransaction| found.last_offset < offset);
     }
 
     fn remove_segments_behind(&self, active: &Segment) -> Result<(), Error> {
@@ -269,7 +266,6 @@ impl Log {
         }
         writer.producers.set_end(end);
         writer.verifications = Verifications::default();
-        self.unreplicated.lock().retain(|_, last| *last < end);
         self.publish_first_open(writer);
         Ok(())
     }

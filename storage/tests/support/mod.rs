@@ -17,6 +17,7 @@ use protocol::{
 };
 use storage::{
     AppendError, AppendInfo, AppendOrigin, Log, LogConfig, LogDir, LogDirOptions, LogSlice,
+    VerificationGuard,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -66,6 +67,39 @@ pub(crate) fn idempotent(id: i64, epoch: i16, base_sequence: i32, values: &[&str
     builder.build().bytes().clone()
 }
 
+pub(crate) fn producer(id: i64, epoch: i16, base_sequence: i32) -> Producer {
+    Producer {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(epoch),
+        base_sequence,
+    }
+}
+
+/// A batch of a producer's transaction.
+pub(crate) fn transactional<V: AsRef<str>>(
+    id: i64,
+    epoch: i16,
+    base_sequence: i32,
+    values: &[V],
+) -> Bytes {
+    let producer = producer(id, epoch, base_sequence);
+    let mut builder = BatchBuilder::new(Offset::ZERO)
+        .producer(producer)
+        .transactional();
+    for value in values {
+        builder.push(NOW, Some(b"key"), Some(value.as_ref().as_bytes()), &[]);
+    }
+    builder.build().bytes().clone()
+}
+
+pub(crate) fn append_verified(
+    log: &Log,
+    records: Bytes,
+    guard: Option<VerificationGuard>,
+) -> Result<AppendInfo, AppendError> {
+    log.append_verified(records, EPOCH, AppendOrigin::Client, NOW, guard)
+}
+
 pub(crate) fn append(log: &Log, records: Bytes) -> Result<AppendInfo, AppendError> {
     log.append_as_leader(records, EPOCH, AppendOrigin::Client, NOW)
 }
@@ -75,14 +109,20 @@ pub(crate) fn values_of(slice: &LogSlice) -> Vec<(i64, String)> {
     let mut bytes = slice.read().unwrap();
     let mut values = Vec::new();
     while let Some(batch) = RecordBatch::split_first(&mut bytes).unwrap() {
-        batch.verify_crc().unwrap();
-        for record in batch.records().unwrap() {
-            let record = record.unwrap();
-            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
-            values.push((record.offset.0, value));
-        }
+        values.extend(values_in(&batch));
     }
     values
+}
+
+/// The values and offsets of a batch.
+pub(crate) fn values_in(batch: &RecordBatch) -> Vec<(i64, String)> {
+    batch.verify_crc().unwrap();
+    let values = batch.records().unwrap().map(|record| {
+        let record = record.unwrap();
+        let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+        (record.offset.0, value)
+    });
+    values.collect()
 }
 
 /// Everything in a log, read as a consumer reads it: some bytes at a time.
