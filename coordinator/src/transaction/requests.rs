@@ -136,9 +136,8 @@ impl TransactionShard {
         let known = adopted.as_ref().or(self.transactions.get(transactional_id));
         let step = match (known, version2) {
             (Some(_), _) if adopted.is_some() && request.committed => {
-                // The transaction went with the log that was put back: it must not pass for
-                // committed. With this code a producer can abort and go on.
-                Err(ErrorCode::InvalidProducerIdMapping.into())
+                // It must not pass for committed.
+                Err(gone(version2, ErrorCode::InvalidProducerIdMapping).into())
             }
             (Some(_), false) if adopted.is_some() => {
                 Err(Refused::Answered(TransactionResponse::EndTxn {
@@ -191,9 +190,26 @@ impl Transaction {
         self.value.state == TransactionState::Ongoing && !self.is_ending()
     }
 
+    /// Whether the transaction of a producer with this epoch was aborted when the log was put back.
+    fn was_undone(&self, epoch: ProducerEpoch) -> bool {
+        self.soft.is_from_before
+            && self.value.state == TransactionState::CompleteAbort
+            && i32::from(self.value.producer_epoch.0) == i32::from(epoch.0) + 1
+    }
+
     /// Whether a producer has an epoch from a time that was undone.
     fn is_newer(&self, producer: (ProducerId, ProducerEpoch)) -> bool {
         self.soft.is_from_before && producer > self.producer()
+    }
+}
+
+/// What a producer hears of a transaction that went with the log that was put back. With
+/// transactions v2 he knows the code that lets him abort and go on.
+fn gone(is_understood: bool, otherwise: ErrorCode) -> ErrorCode {
+    if is_understood {
+        ErrorCode::TransactionAbortable
+    } else {
+        otherwise
     }
 }
 
@@ -291,6 +307,9 @@ fn added(
     if known.value.producer_id != producer_id {
         return Err(ErrorCode::InvalidProducerIdMapping.into());
     }
+    if known.was_undone(epoch) {
+        return Err(gone(version2, ErrorCode::ProducerFenced).into());
+    }
     if known.value.producer_epoch != epoch {
         return Err(ErrorCode::ProducerFenced.into());
     }
@@ -385,6 +404,11 @@ fn ended_version2(turn: &Turn, known: &Transaction, request: &EndTxn) -> Result<
     if request.producer_epoch != current && !(is_completed && is_again) {
         return Err(ErrorCode::ProducerFenced.into());
     }
+    let invalid = if known.soft.is_from_before {
+        gone(request.committed, ErrorCode::InvalidTxnState)
+    } else {
+        ErrorCode::InvalidTxnState
+    };
     match (known.value.state, request.committed) {
         (TransactionState::CompleteCommit, true) | (TransactionState::CompleteAbort, false)
             if is_again =>
@@ -394,7 +418,7 @@ fn ended_version2(turn: &Turn, known: &Transaction, request: &EndTxn) -> Result<
             }));
         }
         (TransactionState::CompleteCommit, false) if is_again => {
-            return Err(ErrorCode::InvalidTxnState.into());
+            return Err(invalid.into());
         }
         (TransactionState::Ongoing, _)
         | (
@@ -415,7 +439,7 @@ fn ended_version2(turn: &Turn, known: &Transaction, request: &EndTxn) -> Result<
             | TransactionState::Dead
             | TransactionState::PrepareEpochFence,
             _,
-        ) => return Err(ErrorCode::InvalidTxnState.into()),
+        ) => return Err(invalid.into()),
     }
     refuse_unwritable(turn, true)?;
     let next = match request.spare {
