@@ -1,5 +1,6 @@
-//! The transaction coordinator: conversations, properties, and the bytes that upstream wrote.
+//! The transaction coordinator: its contract, conversations, properties, and the bytes that upstream wrote.
 
+mod contract;
 mod fixtures;
 mod properties;
 mod runtime;
