@@ -21,6 +21,9 @@ LEVELS = {
     UNCOMMITTED: IsolationLevel.READ_UNCOMMITTED,
 }
 
+# One for all: a new one may take seconds for its first answer.
+ADMIN = AdminClient({"bootstrap.servers": BOOTSTRAP})
+
 
 def transactional(name, **config):
     """A producer that has fenced all earlier ones of its id."""
@@ -44,9 +47,8 @@ def send(client, topic, values, partition=0):
 
 
 def end_of(topic, partition, level):
-    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
     where = TopicPartition(topic, partition)
-    asked = admin.list_offsets({where: OffsetSpec.latest()}, isolation_level=LEVELS[level])
+    asked = ADMIN.list_offsets({where: OffsetSpec.latest()}, isolation_level=LEVELS[level])
     return asked[where].result(20).offset
 
 

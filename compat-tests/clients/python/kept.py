@@ -17,7 +17,7 @@ from confluent_kafka import (  # noqa: E402
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic  # noqa: E402
+from confluent_kafka.admin import NewTopic  # noqa: E402
 
 import aiokafka_checks  # noqa: E402
 import confluent_clients  # noqa: E402
@@ -34,7 +34,7 @@ part = Part("kept")
 
 
 def create_unless_there():
-    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    admin = transactions.ADMIN
     there = admin.list_topics(timeout=20).topics
     for topic in [TOPIC, TRANSACTIONS]:
         if topic in there:
@@ -122,9 +122,8 @@ KEPT_OPEN = []
 
 def runs_told():
     """The offsets that are committed, without waiting for a transaction that is open."""
-    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
     asked = [ConsumerGroupTopicPartitions(TRANSACTIONS, WHERES)]
-    found = admin.list_consumer_group_offsets(asked)[TRANSACTIONS].result(20)
+    found = transactions.ADMIN.list_consumer_group_offsets(asked)[TRANSACTIONS].result(20)
     return one_offset(found.topic_partitions)
 
 
