@@ -11,3 +11,6 @@ mod view;
 pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldGroups};
 pub(crate) use runtime::MarkerWrite;
 pub(crate) use transactions::{HeldTransactions, TRANSACTION_TOPIC, TransactionCoordinator};
+
+#[cfg(test)]
+mod group_tests;

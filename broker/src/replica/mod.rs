@@ -7,3 +7,6 @@ mod waiting;
 pub(crate) use manager::Manager;
 pub(crate) use partition::{Isolation, Partition, PartitionRead, ReadRequest};
 pub(crate) use waiting::ReadyList;
+
+#[cfg(test)]
+mod tests;
