@@ -621,11 +621,12 @@ fn the_transaction_version_is_lowered_and_raised_at_run_time() {
 }
 
 #[test]
-fn a_reset_leaves_no_transaction_open_and_its_producers_can_begin_again() {
+fn a_reset_leaves_no_transaction_open_and_its_producers_go_on() {
     let folder = tempfile::tempdir().unwrap();
     node(&folder).stop();
     let node = start(&folder).ready();
     let mut client = node.client();
+    client.find_coordinator("g");
     for kind in BOTH {
         let id = format!("{kind:?}");
         let mut producer = Transactional::begin(&mut client, &id, kind);
@@ -638,24 +639,28 @@ fn a_reset_leaves_no_transaction_open_and_its_producers_can_begin_again() {
             assert_eq!(client.settled("t", partition), Vec::<String>::new());
             assert_eq!(client.offset("t", partition, -1), Ok(0));
         }
+        assert_eq!(client.stable_offset("g", "t"), Ok(-1));
         let state = client.describe_transaction(&id);
-        assert_eq!(
-            checked(state.error_code),
-            Err(ErrorCode::TransactionalIdNotFound)
-        );
-        let before = producer.producer_id;
+        let unknown = Err(ErrorCode::TransactionalIdNotFound);
+        assert_eq!(checked(state.error_code), unknown);
+        // What is gone may not pass for committed; it can be aborted.
         let refused = producer.try_end(&mut client, true).unwrap();
         assert_eq!(refused, Err(ErrorCode::InvalidProducerIdMapping));
+        producer.end(&mut client, false);
+        producer.write(&mut client, "t", 0, &["after"]);
+        producer.end(&mut client, true);
+        assert_eq!(client.settled("t", 0), ["after"]);
+        let before = producer.producer_id;
         let mut next = Transactional::begin(&mut client, &id, kind);
         assert!(next.producer_id > before, "producer ids never come again");
-        next.write(&mut client, "t", 0, &["after"]);
+        next.write(&mut client, "t", 1, &["of the next"]);
         next.end(&mut client, true);
-        assert_eq!(client.settled("t", 0), ["after"]);
+        assert_eq!(client.settled("t", 1), ["of the next"]);
     }
 }
 
 #[test]
-fn a_snapshot_holds_transactions_as_they_were() {
+fn a_snapshot_brings_back_what_was_committed_and_nothing_that_was_open() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(&folder);
     let mut client = node.client();
@@ -663,22 +668,22 @@ fn a_snapshot_holds_transactions_as_they_were() {
         let path = format!("/v1/{what}");
         node.http().post(&path, &json!({"name": "open"})).ok()
     };
-    let mut producer = Transactional::begin(&mut client, "id", Kind::V2);
-    producer.write(&mut client, "t", 0, &["a"]);
-    producer.end(&mut client, true);
-    producer.write(&mut client, "t", 0, &["b"]);
-    named("snapshot");
-    let mut after = producer.clone();
-    producer.write(&mut client, "t", 1, &["c"]);
-    producer.end(&mut client, true);
-    settled(&node, "id");
-    named("restore");
-    let seen = client.read_committed("t", 0);
-    assert_eq!(seen.values(), ["a"]);
-    assert!(!seen.is_settled());
-    assert_eq!(client.settled("t", 1), Vec::<String>::new());
-    // Who was there when it was taken goes on.
-    after.write(&mut client, "t", 0, &["d"]);
-    after.end(&mut client, true);
-    assert_eq!(client.settled("t", 0), ["a", "b", "d"]);
+    for (partition, kind) in (0..).zip(BOTH) {
+        let id = format!("{kind:?}");
+        let mut producer = Transactional::begin(&mut client, &id, kind);
+        producer.write(&mut client, "t", partition, &["a"]);
+        producer.end(&mut client, true);
+        producer.write(&mut client, "t", partition, &["b"]);
+        named("snapshot");
+        producer.write(&mut client, "u", 0, &["c"]);
+        producer.end(&mut client, true);
+        settled(&node, &id);
+        assert_eq!(client.settled("t", partition), ["a", "b"]);
+        named("restore");
+        assert_eq!(client.settled("t", partition), ["a"]);
+        assert_eq!(client.settled("u", 0), Vec::<String>::new());
+        producer.write(&mut client, "t", partition, &["d"]);
+        producer.end(&mut client, true);
+        assert_eq!(client.settled("t", partition), ["a", "d"]);
+    }
 }

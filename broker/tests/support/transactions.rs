@@ -49,7 +49,7 @@ pub(crate) fn transactional_id(id: &str) -> TransactionalId {
 }
 
 /// Is it worth to ask again?
-fn is_passing(code: ErrorCode) -> bool {
+pub(crate) fn is_passing(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::ConcurrentTransactions
@@ -207,14 +207,8 @@ impl Transactional {
     /// Commits offsets with the transaction, as a client of this kind does.
     pub(crate) fn commit_offset(&self, client: &mut Client, group: &str, topic: &str, offset: i64) {
         if self.kind == Kind::V1 {
-            let request = AddOffsetsToTxnRequest::default()
-                .with_transactional_id(transactional_id(&self.id))
-                .with_producer_id(self.producer_id.into())
-                .with_producer_epoch(self.epoch)
-                .with_group_id(GroupId(text(group)));
             eventually("the group in the transaction", || {
-                let answer = client.ask(3, request.clone());
-                match checked(answer.error_code) {
+                match self.try_add_group(client, group).unwrap() {
                     Ok(()) => Some(()),
                     Err(code) if is_passing(code) => None,
                     Err(code) => panic!("the group was not added: {code:?}"),
@@ -229,6 +223,20 @@ impl Transactional {
                 Err(code) => panic!("the offset was not taken: {code:?}"),
             }
         });
+    }
+
+    pub(crate) fn try_add_group(
+        &self,
+        client: &mut Client,
+        group: &str,
+    ) -> io::Result<Result<(), ErrorCode>> {
+        let request = AddOffsetsToTxnRequest::default()
+            .with_transactional_id(transactional_id(&self.id))
+            .with_producer_id(self.producer_id.into())
+            .with_producer_epoch(self.epoch)
+            .with_group_id(GroupId(text(group)));
+        let answer = client.try_ask(3, request)?;
+        Ok(checked(answer.error_code))
     }
 
     pub(crate) fn try_commit_offset(
