@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use protocol::ErrorCode;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::transactions::{Kind, TIMEOUT_MS, Transactional, is_passing};

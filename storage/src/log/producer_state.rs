@@ -46,6 +46,9 @@ pub(crate) struct ProducerEntry {
     pub(crate) transaction_start: Option<Offset>,
     /// Oldest first.
     pub(crate) batches: VecDeque<BatchMetadata>,
+    /// The sequences of this epoch were forgotten while a transaction was open: the next batch
+    /// may have any.
+    pub(crate) any_sequence: bool,
 }
 
 impl ProducerEntry {
@@ -56,6 +59,7 @@ impl ProducerEntry {
             last_timestamp: Timestamp::NONE,
             transaction_start: None,
             batches: VecDeque::new(),
+            any_sequence: false,
         }
     }
 
@@ -64,6 +68,7 @@ impl ProducerEntry {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.batches.clear();
+            self.any_sequence = false;
         }
     }
 
@@ -132,6 +137,7 @@ impl Producers {
         let entries = open.map(|(id, entry)| {
             let mut entry = entry.clone();
             entry.batches.clear();
+            entry.any_sequence = true;
             (*id, entry)
         });
         Producers::from_snapshot(self.end, entries.collect())
@@ -248,6 +254,7 @@ impl Producers {
             .or_insert_with(|| ProducerEntry::new(producer.epoch));
         entry.set_epoch(producer.epoch);
         if producer.base_sequence >= 0 {
+            entry.any_sequence = false;
             if entry.batches.len() == BATCHES_RETAINED {
                 entry.batches.pop_front();
             }
@@ -402,7 +409,9 @@ fn check_sequence(entry: Option<&ProducerEntry>, producer: Producer) -> Result<(
     let Some(entry) = entry else { return Ok(()) };
     let last = entry.batches.back().map_or(-1, |batch| batch.last_sequence);
     let found = producer.base_sequence;
-    let in_order = if producer.epoch == entry.epoch {
+    let in_order = if producer.epoch == entry.epoch && entry.any_sequence {
+        true
+    } else if producer.epoch == entry.epoch {
         // Behind 2^31 - 1 comes 0.
         i64::from(found) == i64::from(last) + 1 || (found == 0 && last == i32::MAX)
     } else {

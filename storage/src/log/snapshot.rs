@@ -113,6 +113,7 @@ fn file_entry(epoch: ProducerEpoch, fields: &mut &[u8]) -> Option<ProducerEntry>
         coordinator_epoch,
         last_timestamp: timestamp,
         transaction_start,
+        any_sequence: has_forgotten(last.is_none(), transaction_start),
         batches: last.into_iter().collect(),
     })
 }
@@ -139,8 +140,14 @@ fn row_entry(epoch: ProducerEpoch, fields: &mut &[u8]) -> Option<ProducerEntry> 
         coordinator_epoch,
         last_timestamp,
         transaction_start,
+        any_sequence: has_forgotten(batches.is_empty(), transaction_start),
         batches,
     })
+}
+
+/// Only a log that was put back knows of a transaction and not of its batches.
+fn has_forgotten(has_no_batch: bool, transaction_start: Option<Offset>) -> bool {
+    has_no_batch && transaction_start.is_some()
 }
 
 #[cfg(test)]
@@ -160,6 +167,7 @@ mod tests {
             last_timestamp: Timestamp(9003),
             transaction_start: None,
             batches: (0..4).map(batch).collect(),
+            any_sequence: false,
         };
         let transactional = ProducerEntry {
             epoch: ProducerEpoch(7),
@@ -167,6 +175,7 @@ mod tests {
             last_timestamp: Timestamp(5),
             transaction_start: Some(Offset(90)),
             batches: VecDeque::new(),
+            any_sequence: true,
         };
         Entries::from([(ProducerId(4), idempotent), (ProducerId(1), transactional)])
     }
