@@ -88,19 +88,7 @@ impl Running {
         let listeners = bind_all(&config)?;
         let admin = bind_admin(&config)?;
         let replicas = Arc::new(Manager::default());
-        let groups = Arc::new(GroupCoordinator::new(
-            group_config(&config),
-            config.broker.offsets_commit_timeout_ms,
-            log_dir.clone(),
-            clock.clone(),
-        ));
-        let transactions = Arc::new(TransactionCoordinator::new(
-            transaction_config(&config),
-            config.broker.transaction_partition_verification_enable,
-            config.broker.offsets_commit_timeout_ms,
-            log_dir.clone(),
-            clock.clone(),
-        ));
+        let (groups, transactions) = coordinators(&config, &log_dir, &clock);
         let resources = network::Resources::new(&config);
         let publisher = ReplicaPublisher {
             config: config.clone(),
@@ -373,6 +361,27 @@ fn controller_options(config: &ServerConfig, logging: &Arc<Logging>) -> controll
         seed: rand::random(),
         snapshots: controller::SnapshotPolicy::default(),
     }
+}
+
+fn coordinators(
+    config: &ServerConfig,
+    log_dir: &Arc<storage::LogDir>,
+    clock: &Clock,
+) -> (Arc<GroupCoordinator>, Arc<TransactionCoordinator>) {
+    let groups = GroupCoordinator::new(
+        group_config(config),
+        config.broker.offsets_commit_timeout_ms,
+        log_dir.clone(),
+        clock.clone(),
+    );
+    let transactions = TransactionCoordinator::new(
+        transaction_config(config),
+        config.broker.transaction_partition_verification_enable,
+        config.broker.offsets_commit_timeout_ms,
+        log_dir.clone(),
+        clock.clone(),
+    );
+    (Arc::new(groups), Arc::new(transactions))
 }
 
 fn transaction_config(

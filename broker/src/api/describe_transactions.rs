@@ -30,10 +30,10 @@ async fn describe(
 ) -> Result<DescribedTransaction, ErrorCode> {
     let transactional_id = transactions::id(id);
     let asked = TransactionRequest::Describe { transactional_id };
-    match transactions::ask(ctx, asked).await? {
-        TransactionResponse::Describe(found) => Ok(found),
-        _ => unreachable!("the coordinator answers in kind"),
-    }
+    let TransactionResponse::Describe(found) = transactions::ask(ctx, asked).await? else {
+        unreachable!("the coordinator answers in kind")
+    };
+    Ok(found)
 }
 
 fn shape(found: DescribedTransaction) -> TransactionState {

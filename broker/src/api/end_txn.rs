@@ -43,8 +43,8 @@ async fn end(
         version2,
         spare: None,
     };
-    match transactions::ask(ctx, asked).await? {
-        TransactionResponse::EndTxn { producer } => Ok(producer),
-        _ => unreachable!("the coordinator answers in kind"),
-    }
+    let TransactionResponse::EndTxn { producer } = transactions::ask(ctx, asked).await? else {
+        unreachable!("the coordinator answers in kind")
+    };
+    Ok(producer)
 }

@@ -52,11 +52,12 @@ async fn init(
         expected,
         spare: None,
     };
-    match transactions::ask(ctx, asked).await? {
-        TransactionResponse::InitProducerId {
-            producer_id,
-            producer_epoch,
-        } => Ok((producer_id, producer_epoch)),
-        _ => unreachable!("the coordinator answers in kind"),
-    }
+    let TransactionResponse::InitProducerId {
+        producer_id,
+        producer_epoch,
+    } = transactions::ask(ctx, asked).await?
+    else {
+        unreachable!("the coordinator answers in kind")
+    };
+    Ok((producer_id, producer_epoch))
 }

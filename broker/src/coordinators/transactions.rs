@@ -313,13 +313,11 @@ impl TransactionCoordinator {
             .and_then(|index| Some(self.shards.read().get(&index)?.shard.clone()))
             .ok_or(ErrorCode::NotCoordinator)?;
         loop {
-            match shard.ask(meta.clone(), request.clone()).await? {
-                TransactionResponse::NeedsProducerId => {
-                    let id = producer_ids.next().await?;
-                    give_spare(&mut request, id);
-                }
-                answer => return Ok(answer),
+            let answer = shard.ask(meta.clone(), request.clone()).await?;
+            if answer != TransactionResponse::NeedsProducerId {
+                return Ok(answer);
             }
+            give_spare(&mut request, producer_ids.next().await?);
         }
     }
 
