@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use protocol::control::EndTransactionMarker;
 use protocol::{
     BatchBuilder, Compression, Offset, Producer, ProducerEpoch, ProducerId, RecordBatch, Timestamp,
 };
@@ -241,6 +242,88 @@ fn a_producer_goes_on_where_it_was_after_all_its_records_are_gone() {
     assert!(again.duplicate);
     assert_eq!(again.base_offset, Offset(2));
     assert_eq!(put(&log, of_producer(4)), Offset(5));
+}
+
+/// A record in a transaction of its own, of a producer whose epoch grows with each.
+fn transact(log: &Log, id: i64, epoch: i16, key: &str, committed: bool) {
+    let producer = Producer {
+        id: ProducerId(id),
+        epoch: ProducerEpoch(epoch),
+        base_sequence: 0,
+    };
+    let mut builder = BatchBuilder::new(Offset::ZERO)
+        .producer(producer)
+        .transactional();
+    let value = format!("{id}.{epoch}");
+    builder.push(NOW, Some(key.as_bytes()), Some(value.as_bytes()), &[]);
+    let records = builder.build().bytes().clone();
+    let guard = log.begin_verification(producer, true, NOW).unwrap();
+    log.append_verified(records, EPOCH, AppendOrigin::Client, NOW, guard)
+        .unwrap();
+    let marker = EndTransactionMarker {
+        committed,
+        coordinator_epoch: 0,
+    };
+    let ended_by = (producer.id, ProducerEpoch(epoch + 1));
+    log.append_marker(ended_by, marker, 2, EPOCH, NOW).unwrap();
+    log.set_high_watermark(log.log_end_offset());
+}
+
+/// Where batches of data stand, and where those of markers.
+fn batches(log: &Log) -> (Vec<i64>, Vec<i64>) {
+    let (mut data, mut markers) = (Vec::new(), Vec::new());
+    let (mut next, end) = (log.log_start_offset(), log.log_end_offset());
+    while next < end {
+        let mut bytes = log.read(next, end, 1 << 20, true).unwrap().read().unwrap();
+        while let Some(batch) = RecordBatch::split_first(&mut bytes).unwrap() {
+            next = batch.header().next_offset();
+            let is_control = batch.header().attributes.is_control();
+            let of_its_kind = if is_control { &mut markers } else { &mut data };
+            of_its_kind.push(batch.header().base_offset.0);
+        }
+    }
+    (data, markers)
+}
+
+#[test]
+fn a_marker_goes_when_nothing_is_left_of_its_transaction_and_readers_had_the_time() {
+    let fs = MemoryFs::default();
+    let (_dir, log) = open(&fs);
+    let later = NOW.0 + DELETE_RETENTION;
+    transact(&log, 7, 0, "aborted", false); // 0, 1
+    transact(&log, 7, 1, "b", true); // 2, 3
+    transact(&log, 7, 2, "c", true); // 4, 5
+    put_one(&log, "b", Some("later")); // 6
+    transact(&log, 8, 0, "c", false); // 7, 8
+    seal(&log);
+    let whole = log.log_end_offset();
+    let aborted = |log: &Log| {
+        let all = log.aborted_transactions(Offset::ZERO, whole);
+        all.iter().map(|it| it.last_offset.0).collect::<Vec<_>>()
+    };
+    assert_eq!(aborted(&log), [1, 8]);
+    // What was aborted goes at once, and what is superseded by a committed record.
+    compact(&log, NOW.0).unwrap();
+    assert_eq!(batches(&log), (vec![4, 6], vec![1, 3, 5, 8]));
+    // The markers end nothing any more; the time that readers have begins now.
+    compact(&log, NOW.0).unwrap();
+    compact(&log, later - 1).unwrap();
+    assert_eq!(batches(&log), (vec![4, 6], vec![1, 3, 5, 8]));
+    assert_eq!(aborted(&log), [1, 8]);
+    compact(&log, later).unwrap();
+    // The last marker of producer 8 is all that tells of its epoch.
+    assert_eq!(batches(&log), (vec![4, 6], vec![5, 8]));
+    assert_eq!(aborted(&log), [8]);
+    assert_eq!(log.last_stable_offset(), whole);
+    let (_dir, log) = open(&fs.after_kill());
+    assert_eq!(batches(&log), (vec![4, 6], vec![5, 8]));
+    assert_eq!(aborted(&log), [8]);
+    assert_eq!(log.last_stable_offset(), whole);
+    let of_8 = |log: &Log| {
+        let all = log.active_producers();
+        all.into_iter().find(|it| it.producer_id.0 == 8).unwrap()
+    };
+    assert_eq!(of_8(&log).producer_epoch, ProducerEpoch(1));
 }
 
 #[test]

@@ -215,6 +215,23 @@ impl Log {
         }
     }
 
+    /// Forgets those whose markers stand at these offsets, durably: none of their records is left, and
+    /// the markers are about to go.
+    pub(super) fn forget_aborted(
+        &self,
+        writer: &mut Writer,
+        markers: &[Offset],
+    ) -> Result<(), Error> {
+        let is_gone = |it: &AbortedTransaction| markers.binary_search(&it.last_offset).is_ok();
+        let mut aborted = self.aborted.lock();
+        if !aborted.iter().any(is_gone) {
+            return Ok(());
+        }
+        aborted.retain(|it| !is_gone(it));
+        drop(aborted);
+        self.rewrite_aborted(writer)
+    }
+
     /// Forgets those that ended at or above an offset, durably: others will end there.
     pub(super) fn cut_aborted(&self, writer: &mut Writer, offset: Offset) -> Result<(), Error> {
         {

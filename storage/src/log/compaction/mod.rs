@@ -16,12 +16,13 @@
 mod keys;
 mod rewrite;
 mod swap;
+mod transactions;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use protocol::{Offset, ProducerId, Timestamp};
+use protocol::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use tracing::info;
 
 use super::Log;
@@ -30,6 +31,7 @@ use crate::config::LogConfig;
 use crate::error::Error;
 use keys::{BYTES_PER_KEY, LastOffsets};
 pub(crate) use swap::{CLEANED, Swap};
+use transactions::Seen;
 
 /// How far a log could be compacted, and whether it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,8 +79,15 @@ struct Run<'a> {
     last: LastOffsets,
     /// Keys at or above it were not mapped.
     end: Offset,
-    /// The last batch of each producer, which keeps its sequence.
-    last_batches: HashSet<(ProducerId, Offset)>,
+    last_of_producers: LastOfProducers,
+}
+
+/// What must stay of each producer that is still known: its last batch, which keeps its sequence, or
+/// its epoch where there is none.
+#[derive(Default)]
+struct LastOfProducers {
+    batches: HashSet<(ProducerId, Offset)>,
+    epochs: HashSet<(ProducerId, ProducerEpoch)>,
 }
 
 impl Log {
@@ -200,8 +209,9 @@ impl Log {
             now,
             last,
             end,
-            last_batches: self.last_batches(),
+            last_of_producers: self.last_of_producers(),
         };
+        let mut seen = Seen::default();
         let mut done = Compacted {
             end,
             ..Compacted::default()
@@ -212,7 +222,7 @@ impl Log {
             .filter(|segment| segment.base_offset < end)
             .collect();
         for group in groups(&concerned, &config, end) {
-            let (before, after) = self.compact_group(&run, &group, pace)?;
+            let (before, after) = self.compact_group(&run, &group, &mut seen, pace)?;
             done.bytes_before += before;
             done.bytes_after += after;
         }
@@ -229,13 +239,16 @@ impl Log {
         next.is_none_or(|next| next.base_offset > offset)
     }
 
-    /// The last batch of each producer that is still known.
-    fn last_batches(&self) -> HashSet<(ProducerId, Offset)> {
+    fn last_of_producers(&self) -> LastOfProducers {
         let writer = self.writer.lock();
-        let entries = writer.producers.entries().iter();
-        entries
-            .filter_map(|(id, entry)| Some((*id, entry.batches.back()?.last_offset)))
-            .collect()
+        let mut last = LastOfProducers::default();
+        for (id, entry) in writer.producers.entries() {
+            match entry.batches.back() {
+                Some(batch) => last.batches.insert((*id, batch.last_offset)),
+                None => last.epochs.insert((*id, entry.epoch)),
+            };
+        }
+        last
     }
 }
 

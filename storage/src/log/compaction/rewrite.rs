@@ -12,6 +12,7 @@ use tracing::{debug, error};
 
 use super::keys::is_aborted;
 use super::swap::{CLEANED, Replacement};
+use super::transactions::{Gone, Seen};
 use super::{Pace, Run};
 use crate::error::Error;
 use crate::fs::{FsFile, OpenMode, write_all};
@@ -21,7 +22,7 @@ use crate::log::segment::{Segment, file_name};
 use crate::log::{AbortedTransaction, Log};
 
 /// What becomes of a batch.
-enum Left {
+pub(super) enum Left {
     AsItIs,
     Nothing,
     Less(RecordBatch),
@@ -35,8 +36,7 @@ struct Target {
     file: Arc<dyn FsFile>,
     size: u64,
     synced: u64,
-    /// Behind the last tombstone that was left out.
-    tombstones_gone: Offset,
+    gone: Gone,
 }
 
 impl Target {
@@ -45,6 +45,14 @@ impl Target {
             .map_err(|error| Error::io("write", path, error))?;
         self.size += bytes.len() as u64;
         Ok(())
+    }
+
+    fn write_left(&mut self, path: &Path, batch: &RecordBatch, left: Left) -> Result<(), Error> {
+        match left {
+            Left::AsItIs => self.write(path, batch.bytes()),
+            Left::Nothing => Ok(()),
+            Left::Less(left) => self.write(path, left.bytes()),
+        }
     }
 }
 
@@ -63,8 +71,8 @@ impl Run<'_> {
 
     fn is_last_of_producer(&self, header: &BatchHeader) -> bool {
         header.producer.is_some_and(|producer| {
-            self.last_batches
-                .contains(&(producer.id, header.last_offset()))
+            let batches = &self.last_of_producers.batches;
+            batches.contains(&(producer.id, header.last_offset()))
         })
     }
 
@@ -73,7 +81,7 @@ impl Run<'_> {
         &self,
         batch: &RecordBatch,
         is_aborted: bool,
-        tombstones_gone: &mut Offset,
+        gone: &mut Gone,
     ) -> Result<Left, Error> {
         let header = batch.header();
         let is_over = header
@@ -88,7 +96,7 @@ impl Run<'_> {
             }
             let is_tombstone = record.value.is_none() && record.offset < self.end;
             if is_tombstone && is_over {
-                *tombstones_gone = record.offset.next().max(*tombstones_gone);
+                gone.at(record.offset);
                 continue;
             }
             has_tombstone |= is_tombstone;
@@ -154,6 +162,7 @@ impl Log {
         &self,
         run: &Run<'_>,
         group: &[Arc<Segment>],
+        seen: &mut Seen,
         pace: &mut dyn Pace,
     ) -> Result<(u64, u64), Error> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
@@ -164,14 +173,14 @@ impl Log {
             .map_or(run.end, |next| next.base_offset);
         let name = format!("{}{CLEANED}", file_name(first.base_offset));
         let path = self.folder().join(&name);
-        let written = self.write_left(run, group, end, &path, pace);
-        let result = written.and_then(|(size, tombstones_gone)| {
+        let written = self.write_left(run, group, end, &path, (seen, pace));
+        let result = written.and_then(|(size, gone)| {
             let replacement = Replacement {
                 group,
                 end,
                 cleaned: path.clone(),
                 size,
-                tombstones_gone,
+                gone,
             };
             self.replace(&replacement)?;
             Ok((group.iter().map(|it| it.size()).sum(), size))
@@ -190,14 +199,14 @@ impl Log {
         group: &[Arc<Segment>],
         end: Offset,
         path: &Path,
-        pace: &mut dyn Pace,
-    ) -> Result<(u64, Offset), Error> {
+        (seen, pace): (&mut Seen, &mut dyn Pace),
+    ) -> Result<(u64, Gone), Error> {
         let file = self.shared.files.open(path, OpenMode::Create);
         let mut target = Target {
             file: file.map_err(|error| Error::io("create", path, error))?,
             size: 0,
             synced: 0,
-            tombstones_gone: Offset::ZERO,
+            gone: Gone::default(),
         };
         let first = group.first().map_or(end, |it| it.base_offset);
         let aborted = self.aborted_transactions(first, end);
@@ -205,7 +214,8 @@ impl Log {
             self.each_batch(segment, &mut |batch| {
                 pace.spent(batch.size_in_bytes())?;
                 let size = target.size;
-                write_batch(run, batch, &aborted, &mut target, path)?;
+                let left = left(run, batch, &aborted, seen, &mut target.gone)?;
+                target.write_left(path, batch, left)?;
                 pace.spent(usize::try_from(target.size - size).unwrap_or(usize::MAX))?;
                 if target.size - target.synced > SYNC_BYTES {
                     self.shared.sync_file(&*target.file, path)?;
@@ -215,26 +225,24 @@ impl Log {
             })?;
         }
         self.shared.sync_file(&*target.file, path)?;
-        Ok((target.size, target.tombstones_gone))
+        Ok((target.size, target.gone))
     }
 }
 
-fn write_batch(
+fn left(
     run: &Run<'_>,
     batch: &RecordBatch,
     aborted: &[AbortedTransaction],
-    target: &mut Target,
-    path: &Path,
-) -> Result<(), Error> {
+    seen: &mut Seen,
+    gone: &mut Gone,
+) -> Result<Left, Error> {
     let header = batch.header();
-    // Markers stay: what they end may be in the log still.
-    if header.attributes.is_control() || header.base_offset >= run.end {
-        return target.write(path, batch.bytes());
+    if header.base_offset >= run.end {
+        return Ok(Left::AsItIs);
     }
-    let is_aborted = is_aborted(header, aborted);
-    match run.filter(batch, is_aborted, &mut target.tombstones_gone)? {
-        Left::AsItIs => target.write(path, batch.bytes()),
-        Left::Nothing => Ok(()),
-        Left::Less(left) => target.write(path, left.bytes()),
+    if header.attributes.is_control() {
+        return run.filter_marker(batch, seen, gone);
     }
+    seen.data(batch);
+    run.filter(batch, is_aborted(header, aborted), gone)
 }

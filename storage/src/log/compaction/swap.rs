@@ -17,6 +17,7 @@ use parking_lot::MutexGuard;
 use protocol::{Offset, Timestamp};
 use tracing::{info, warn};
 
+use super::transactions::Gone;
 use crate::error::Error;
 use crate::kv::LogId;
 use crate::log::file::SegmentFile;
@@ -38,8 +39,7 @@ pub(super) struct Replacement<'a> {
     pub(super) end: Offset,
     pub(super) cleaned: PathBuf,
     pub(super) size: u64,
-    /// Behind the last tombstone that was left out.
-    pub(super) tombstones_gone: Offset,
+    pub(super) gone: Gone,
 }
 
 /// A swap that a crash left behind.
@@ -92,7 +92,7 @@ impl Swap {
 }
 
 impl Log {
-    /// Tombstones below it may be gone: who knows the log only from below it has missed them.
+    /// Tombstones and markers below it may be gone: who knows the log only from below it has missed them.
     pub fn tombstones_gone_below(&self) -> Result<Offset, Error> {
         Ok(self
             .shared
@@ -145,7 +145,7 @@ impl Log {
             .group
             .first()
             .map_or(replacement.end, |first| first.base_offset);
-        self.note_in_view(replacement)?;
+        self.note_what_goes(replacement)?;
         let folder = self.folder();
         let swap = swap_name(base_offset, replacement.end);
         let renamed = self
@@ -171,18 +171,20 @@ impl Log {
         swapped.map(|()| new)
     }
 
-    /// No row of a former segment may be taken for one of the new, and no view of a coordinator that
-    /// missed a tombstone may be believed, even after a crash.
-    fn note_in_view(&self, replacement: &Replacement<'_>) -> Result<(), Error> {
+    /// No row of a former segment may be taken for one of the new, no view of a coordinator that missed
+    /// a tombstone may be believed, and no transaction be named whose marker is gone, even after a crash.
+    fn note_what_goes(&self, replacement: &Replacement<'_>) -> Result<(), Error> {
         let kv = self.shared.kv();
         for segment in replacement.group {
             kv.delete_segment(self.id, segment.base_offset)?;
         }
         let gone = self.tombstones_gone_below()?;
-        if replacement.tombstones_gone > gone {
-            kv.put_tombstones_gone(self.id, replacement.tombstones_gone)?;
+        if replacement.gone.below > gone {
+            kv.put_tombstones_gone(self.id, replacement.gone.below)?;
         }
-        kv.flush()
+        kv.flush()?;
+        let mut writer = self.writer()?;
+        self.forget_aborted(&mut writer, &replacement.gone.abort_markers)
     }
 
     fn rename_all(
