@@ -20,7 +20,10 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -253,7 +256,32 @@ public final class Driver {
         return JSON.createObjectNode().put("joined", joined);
     }
 
+    private static final List<KafkaProducer<byte[], byte[]>> PRODUCERS = new ArrayList<>();
+
+    /** Begins a transaction with one record in each partition named, and leaves it open. */
+    private static ObjectNode open(JsonNode request) throws Exception {
+        Properties properties = new Properties();
+        request.get("properties").properties().forEach(
+                entry -> properties.put(entry.getKey(), entry.getValue().asText()));
+        KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+        PRODUCERS.add(producer);
+        producer.initTransactions();
+        producer.beginTransaction();
+        for (String partition : request.get("partitions").asText().split(",")) {
+            int colon = partition.lastIndexOf(':');
+            int number = Integer.parseInt(partition.substring(colon + 1));
+            producer.send(new ProducerRecord<>(partition.substring(0, colon), number, null, new byte[1])).get();
+        }
+        return JSON.createObjectNode().put("opened", true);
+    }
+
     private static ObjectNode leave() throws Exception {
+        // As a producer that dies: what it began is left to its coordinator.
+        for (KafkaProducer<byte[], byte[]> producer : PRODUCERS) {
+            producer.close(Duration.ZERO);
+        }
+        PRODUCERS.clear();
         for (Member member : MEMBERS) {
             member.close();
         }
@@ -267,10 +295,12 @@ public final class Driver {
                 return runTool(request);
             case "join":
                 return join(request);
+            case "open":
+                return open(request);
             case "leave":
                 return leave();
             default:
-                throw new IllegalArgumentException("do: tool, join or leave, not " + request.get("do"));
+                throw new IllegalArgumentException("do: tool, join, open or leave, not " + request.get("do"));
         }
     }
 

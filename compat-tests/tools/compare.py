@@ -29,7 +29,7 @@ THROWN = re.compile(r'^Exception in thread "main" [\w.$]+: (requirement failed: 
 # How the help of upstream's two libraries for options begins.
 HELP = re.compile(r"^Option\s+(\(\* = required\)\s+)?Description\s*$|^usage: ")
 # What the second of them says after its help.
-COMPLAINT = re.compile(r"^[\w-]+:\s+error:\s")
+COMPLAINT = re.compile(r"^[\w.-]+:\s+error:\s")
 
 
 def said(error):
@@ -144,6 +144,12 @@ class Comparison:
         options["bootstrap.servers"] = side.server
         if not self.upstream.join(topics, commits, options, waits) and waits:
             raise Difference("the member got no partition")
+
+    def open(self, side, words, stdin):
+        options = dict(word.split("=", 1) for word in words)
+        partitions = options.pop("partitions")
+        options["bootstrap.servers"] = side.server
+        self.upstream.open(partitions, options)
 
     def leave(self, side, words, stdin):
         self.upstream.leave()

@@ -65,6 +65,9 @@ class Upstream:
         )
         return answer["joined"]
 
+    def open(self, partitions, properties):
+        return self.ask(do="open", partitions=partitions, properties=properties)["opened"]
+
     def leave(self):
         self.ask(do="leave")
 

@@ -8,6 +8,7 @@ pub mod groups;
 pub mod quotas;
 pub mod scram;
 pub mod topics;
+pub mod transactions;
 
 use protocol::StrBytes;
 use protocol::messages::TopicName;

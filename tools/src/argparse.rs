@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Command, Error};
+use clap::{Arg, ArgMatches, Command, Error, value_parser};
 
 use crate::print;
 
@@ -64,9 +64,11 @@ fn complaint(error: &Error, command: &Command) -> String {
         // Every value that these tools check is a number.
         ErrorKind::ValueValidation => {
             let value = about(ContextKind::InvalidValue).join("");
+            let word = about(ContextKind::InvalidArg).join("");
             format!(
-                "argument {}: could not convert '{value}' to Integer (For input string: \"{value}\")",
-                argument(ContextKind::InvalidArg)
+                "argument {}: could not convert {}",
+                argument(ContextKind::InvalidArg),
+                unconverted(&value, named(command, &word))
             )
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -107,6 +109,26 @@ fn complaint(error: &Error, command: &Command) -> String {
     }
 }
 
+/// Why a value is not the number that its argument takes, in Java's words.
+fn unconverted(value: &str, arg: Option<&Arg>) -> String {
+    let kind = arg.map(|arg| arg.get_value_parser().type_id());
+    let is = |parser: clap::builder::ValueParser| kind == Some(parser.type_id());
+    let name = if is(value_parser!(i64).into()) {
+        "Long"
+    } else if is(value_parser!(i16).into()) {
+        "Short"
+    } else {
+        "Integer"
+    };
+    // Java reads a short as an integer first.
+    let why = if name == "Short" && value.parse::<i32>().is_ok() {
+        format!("Value out of range. Value:\"{value}\" Radix:10")
+    } else {
+        format!("For input string: \"{value}\"")
+    };
+    format!("'{value}' to {name} ({why})")
+}
+
 /// Single arguments are complained of first, then groups of which one must be there:
 /// `<--one <one>|--other <other>>`.
 fn missing(command: &Command, words: &[String]) -> String {
@@ -135,20 +157,24 @@ fn words(value: Option<&ContextValue>) -> Vec<String> {
 /// `--config <CONFIG>` as upstream names it: `--config/-c`.
 fn flags(command: &Command, word: &str) -> String {
     let long = word.split([' ', '=']).next().unwrap_or(word);
-    let found = command.get_arguments().find(|arg| {
-        arg.get_long()
-            .is_some_and(|name| long == format!("--{name}"))
-    });
-    match found.and_then(clap::Arg::get_short) {
+    match named(command, word).and_then(Arg::get_short) {
         Some(short) => format!("{long}/-{short}"),
         None => long.to_owned(),
     }
 }
 
+fn named<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
+    let long = word.split([' ', '=']).next().unwrap_or(word);
+    command.get_arguments().find(|arg| {
+        arg.get_long()
+            .is_some_and(|name| long == format!("--{name}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{Arg, ArgAction, ArgGroup};
+    use clap::{ArgAction, ArgGroup};
 
     fn command() -> Command {
         let flag = |name: &'static str, short| {
@@ -185,6 +211,11 @@ mod tests {
                             .long("id")
                             .short('i')
                             .value_parser(clap::value_parser!(i32)),
+                    )
+                    .arg(
+                        Arg::new("epoch")
+                            .long("epoch")
+                            .value_parser(clap::value_parser!(i16)),
                     ),
             )
             .disable_help_subcommand(true)
@@ -219,6 +250,11 @@ mod tests {
         assert_eq!(
             said("ask -b x -i y"),
             "argument --id/-i: could not convert 'y' to Integer (For input string: \"y\")"
+        );
+        assert_eq!(
+            said("ask -b x --epoch 70000"),
+            "argument --epoch: could not convert '70000' to Short (Value out of range. \
+             Value:\"70000\" Radix:10)"
         );
         assert_eq!(
             said("format -t x -c y -s -N"),

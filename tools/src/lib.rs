@@ -25,6 +25,7 @@ pub mod options;
 pub mod print;
 pub mod stop;
 mod topics;
+mod transactions;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
     ("kafka-topics", topics::run),
+    ("kafka-transactions", transactions::run),
 ];
 
 /// The tool of that name, with or without `.sh`.

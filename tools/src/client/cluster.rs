@@ -109,6 +109,12 @@ impl Client {
         self.cluster_by(deadline).await
     }
 
+    /// The broker that coordinates a group, a transaction or a share partition.
+    pub async fn coordinator_id(&self, kind: CoordinatorKind, key: &str) -> Result<i32, Failure> {
+        let deadline = Instant::now() + self.settings.api_timeout;
+        self.coordinator(kind, key, deadline).await
+    }
+
     /// A connection to who is to be asked.
     pub(super) async fn find(
         &self,
