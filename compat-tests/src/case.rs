@@ -81,6 +81,10 @@ pub enum Step {
     Produce(Produce),
     /// Waits until the group's coordinator answers.
     Group(String),
+    /// Gives a transactional id a producer id.
+    Transactional(Transactional),
+    /// Waits until no marker of this transactional id is still to be written.
+    Settled(String),
     /// Makes a member of a classic group and completes the rebalance.
     Join(Join),
     /// Closes a connection from our side.
@@ -103,6 +107,8 @@ pub struct Send {
     pub save: BTreeMap<String, String>,
     /// Sent again until the answer has these values, for at most the deadline.
     pub until: BTreeMap<String, Value>,
+    /// Sent again while the answer has one of these error codes, for at most the deadline.
+    pub retry: Vec<i64>,
     /// In a setup: error codes that are as good as none.
     pub allow: Vec<i64>,
     /// Do not wait for the answer; an `await` by this name does.
@@ -191,6 +197,20 @@ pub struct Join {
     pub session_timeout_ms: i32,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transactional {
+    pub id: String,
+    /// End of the variables `pid<as>` and `epoch<as>`.
+    #[serde(default, rename = "as")]
+    pub producer: String,
+    #[serde(default = "one_minute")]
+    pub timeout_ms: i32,
+}
+
+fn one_minute() -> i32 {
+    60_000
+}
 fn consumer() -> String {
     "consumer".to_owned()
 }

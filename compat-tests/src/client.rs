@@ -24,8 +24,9 @@ const SETUP_DEADLINE: Duration = Duration::from_secs(20);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 const CLIENT_ID: &str = "compat";
 /// Unknown topic, no leader yet, not the leader, loading, no coordinator, not the coordinator,
-/// unknown topic id: upstream may answer them shortly after a topic or group was made.
-const TRANSIENT_ERRORS: [i64; 7] = [3, 5, 6, 14, 15, 16, 100];
+/// markers still to be written, unknown topic id: upstream may answer them shortly after a topic or
+/// group was made or a transaction was ended.
+const TRANSIENT_ERRORS: [i64; 8] = [3, 5, 6, 14, 15, 16, 51, 100];
 
 pub(crate) struct Client<'a> {
     address: SocketAddr,
@@ -132,6 +133,8 @@ impl<'a> Client<'a> {
             Step::Topic(topic) => crate::prepare::topic(self, topic)?,
             Step::Produce(produce) => crate::prepare::produce(self, produce)?,
             Step::Group(group) => crate::prepare::group(self, group)?,
+            Step::Transactional(producer) => crate::prepare::transactional(self, producer)?,
+            Step::Settled(id) => crate::prepare::settled(self, id)?,
             Step::Join(join) => crate::prepare::join(self, join)?,
             Step::Disconnect(name) => {
                 self.connections.remove(name);
@@ -162,7 +165,11 @@ impl<'a> Client<'a> {
                 self.keep_only(answer, &send.only)?;
             }
             let done = match &reply {
-                Reply::Answer(answer) => self.has(answer, &send.until)?,
+                Reply::Answer(answer) => {
+                    let codes = error_codes(answer);
+                    self.has(answer, &send.until)?
+                        && !codes.iter().any(|code| send.retry.contains(code))
+                }
                 Reply::Other(_) => true,
             };
             if done || Instant::now() > until {
@@ -412,7 +419,7 @@ fn error_codes(answer: &Value) -> Vec<i64> {
         Value::Object(object) => object
             .iter()
             .flat_map(|(name, value)| match value.as_i64() {
-                Some(code) if name == "ErrorCode" && code != 0 => vec![code],
+                Some(code) if name.ends_with("ErrorCode") && code != 0 => vec![code],
                 _ => error_codes(value),
             })
             .collect(),

@@ -37,6 +37,8 @@ enum Kind {
     Natural,
     /// Above 0.
     Positive,
+    /// A producer id that the case has kept in a variable `pid...`; others stay.
+    ProducerId,
     /// Not all zeros.
     Uuid,
     /// Milliseconds since 1970, within a day of now.
@@ -61,6 +63,13 @@ enum Kind {
     ByName,
     /// Of an array with one element per API, the APIs that are compared (`apis.json`).
     ComparedApis,
+}
+
+/// What a case's variables hold, and the signs that stand for it.
+#[derive(Default)]
+struct Known {
+    names: Vec<(String, String)>,
+    ids: Vec<(i64, String)>,
 }
 
 pub struct Masks {
@@ -88,10 +97,15 @@ impl Masks {
             .filter(|(text, _)| text.len() >= NAME_LENGTH_MIN)
             .collect();
         names.sort_by_key(|(text, sign)| (std::cmp::Reverse(text.len()), sign.clone()));
-        self.walk(api, answer, &names);
+        let ids = variables
+            .iter()
+            .filter(|(name, _)| name.starts_with("pid"))
+            .filter_map(|(name, value)| Some((value.as_i64()?, format!("${name}"))))
+            .collect();
+        self.walk(api, answer, &Known { names, ids });
     }
 
-    fn walk(&self, place: &str, value: &mut Value, names: &[(String, String)]) {
+    fn walk(&self, place: &str, value: &mut Value, known: &Known) {
         let rules: Vec<&Rule> = self
             .rules
             .iter()
@@ -104,17 +118,17 @@ impl Masks {
         match value {
             Value::Object(object) => {
                 for (name, inner) in object.iter_mut() {
-                    self.walk(&format!("{place}.{name}"), inner, names);
+                    self.walk(&format!("{place}.{name}"), inner, known);
                 }
             }
             Value::Array(items) => {
                 let inner = format!("{place}[]");
                 items
                     .iter_mut()
-                    .for_each(|item| self.walk(&inner, item, names));
+                    .for_each(|item| self.walk(&inner, item, known));
             }
             Value::String(text) => {
-                for (name, sign) in names {
+                for (name, sign) in &known.names {
                     *text = text.replace(name.as_str(), sign);
                 }
             }
@@ -127,7 +141,7 @@ impl Masks {
             *text = format!("{head}... ({} characters)", text.chars().count());
         }
         for rule in rules {
-            self.mask(rule.kind, value);
+            self.mask(rule.kind, value, known);
         }
         // A UUID alone is a field with a rule of its own; inside a text (a member id, a message)
         // it is always random.
@@ -141,12 +155,19 @@ impl Masks {
         }
     }
 
-    fn mask(&self, kind: Kind, value: &mut Value) {
+    fn mask(&self, kind: Kind, value: &mut Value, known: &Known) {
         let number = value.as_i64();
         let text = value.as_str();
         let (holds, name) = match kind {
             Kind::Natural => (number.is_some_and(|number| number >= 0), "<natural>"),
             Kind::Positive => (number.is_some_and(|number| number > 0), "<positive>"),
+            Kind::ProducerId => {
+                let mut ids = known.ids.iter();
+                match ids.find(|(id, _)| Some(*id) == number) {
+                    Some((_, sign)) => (true, sign.as_str()),
+                    None => (false, ""),
+                }
+            }
             Kind::Uuid => {
                 let digits = |text: &str| {
                     text.len() == 36 && text.chars().any(|digit| !"0-".contains(digit))
@@ -211,6 +232,7 @@ impl Masks {
 fn identity(item: &Value) -> String {
     let names = [
         "Name",
+        "TransactionalId",
         "Topic",
         "TopicId",
         "ResourceName",
@@ -256,11 +278,24 @@ mod tests {
     fn a_value_of_the_wrong_shape_is_not_masked() {
         let masks = Masks::load(Vec::new()).unwrap();
         let mut zero = json!("00000000-0000-0000-0000-000000000000");
-        masks.mask(Kind::Uuid, &mut zero);
+        masks.mask(Kind::Uuid, &mut zero, &Known::default());
         assert_eq!(zero, "00000000-0000-0000-0000-000000000000");
         let mut old = json!(5);
-        masks.mask(Kind::Clock, &mut old);
+        masks.mask(Kind::Clock, &mut old, &Known::default());
         assert_eq!(old, 5);
+    }
+
+    #[test]
+    fn a_producer_id_that_was_kept_is_told_from_others() {
+        let masks = Masks::load(Vec::new()).unwrap();
+        let variables = Variables::from([("pid".to_owned(), json!(7000))]);
+        let mut answer =
+            json!({ "TransactionStates": [{ "ProducerId": 7000 }, { "ProducerId": 7001 }] });
+        masks.apply("DescribeTransactions", &mut answer, &variables);
+        assert_eq!(
+            answer,
+            json!({ "TransactionStates": [{ "ProducerId": "$pid" }, { "ProducerId": 7001 }] })
+        );
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The usual setups: a topic that serves, records in it, a group whose coordinator answers, and a
 //! member of a stable group. Each returns when the thing can be used, so no case needs to wait.
 
-use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::case::{Join, Produce, Topic};
+use crate::case::{Join, Produce, Topic, Transactional};
 use crate::client::Client;
 use crate::path;
+
+const SETTLED_DEADLINE: Duration = Duration::from_secs(20);
+const SETTLED_PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) fn topic(client: &mut Client, topic: &Topic) -> Result<()> {
     let name = path::interpolate(&topic.name, &client.variables)?;
@@ -54,6 +59,39 @@ pub(crate) fn group(client: &mut Client, group: &str) -> Result<()> {
         "main",
     )?;
     Ok(())
+}
+
+/// Finds the coordinator first: with that upstream makes the topic of the transactions' states.
+pub(crate) fn transactional(client: &mut Client, producer: &Transactional) -> Result<()> {
+    let find = json!({ "Key": producer.id, "KeyType": 1 });
+    client.call("FindCoordinator", 3, find, "main")?;
+    let init = json!({
+        "TransactionalId": producer.id, "TransactionTimeoutMs": producer.timeout_ms,
+        "ProducerId": -1, "ProducerEpoch": -1,
+    });
+    let answer = client.call("InitProducerId", 4, init, "main")?;
+    for (variable, field) in [("pid", "ProducerId"), ("epoch", "ProducerEpoch")] {
+        let value = answer.get(field).context(field)?.clone();
+        let name = format!("{variable}{}", producer.producer);
+        client.variables.insert(name, value);
+    }
+    Ok(())
+}
+
+/// The coordinator writes markers after it has answered; until then the next transaction has to wait.
+pub(crate) fn settled(client: &mut Client, id: &str) -> Result<()> {
+    let until = Instant::now() + SETTLED_DEADLINE;
+    loop {
+        let describe = json!({ "TransactionalIds": [id] });
+        let answer = client.call("DescribeTransactions", 0, describe, "main")?;
+        let state = path::get(&answer, "TransactionStates[0].TransactionState");
+        let state = state.and_then(Value::as_str).context("a state")?;
+        if !state.starts_with("Prepare") {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "the transaction stays {state}");
+        std::thread::sleep(SETTLED_PAUSE);
+    }
 }
 
 /// Joins in version 5, which takes a first join without a member id only from static members, and

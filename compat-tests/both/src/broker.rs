@@ -134,7 +134,7 @@ fn variables(bootstrap: &str) -> Vec<(&'static str, String)> {
         ("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "3"),
         ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0"),
         ("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs"),
-        ("KAFKA_HEAP_OPTS", "-Xmx512m"),
+        ("KAFKA_HEAP_OPTS", "-Xmx1g"),
     ];
     let advertised = format!("PLAINTEXT://{bootstrap}");
     let fixed = fixed
