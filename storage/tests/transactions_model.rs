@@ -4,13 +4,13 @@
 
 mod support;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use protocol::control::{ControlRecordType, EndTransactionMarker};
-use protocol::{ErrorCode, Offset, ProducerId, RecordBatch};
-use storage::{AbortedTransaction, Log, LogConfig, LogDir, LogDirOptions, LogSlice};
+use protocol::control::EndTransactionMarker;
+use protocol::{ErrorCode, Offset, ProducerId};
+use storage::{Log, LogConfig, LogDir, LogDirOptions};
 use support::memory_fs::MemoryFs;
 use support::*;
 
@@ -426,47 +426,12 @@ impl World {
             }
             let aborted = self.log.aborted_transactions(next, slice.next_offset);
             let fetched = committed_in(&slice, &aborted);
-            found.extend(fetched.into_iter().filter(|(offset, _)| *offset >= next.0));
+            let fetched = fetched.iter().flat_map(values_in);
+            found.extend(fetched.filter(|(offset, _)| *offset >= next.0));
             next = slice.next_offset;
         }
         assert_eq!(found, self.committed(from));
     }
-}
-
-/// What a stock consumer takes out of a fetch (KIP-98).
-fn committed_in(slice: &LogSlice, aborted: &[AbortedTransaction]) -> Vec<(i64, String)> {
-    let mut begin: Vec<_> = aborted.to_vec();
-    begin.sort_by_key(|transaction| transaction.first_offset);
-    let mut begin = VecDeque::from(begin);
-    let mut in_aborted = HashSet::new();
-    let mut bytes = slice.read().unwrap();
-    let mut found = Vec::new();
-    while let Some(batch) = RecordBatch::split_first(&mut bytes).unwrap() {
-        let header = *batch.header();
-        while let Some(transaction) = begin
-            .front()
-            .filter(|transaction| transaction.first_offset <= header.last_offset())
-        {
-            in_aborted.insert(transaction.producer_id);
-            begin.pop_front();
-        }
-        if header.attributes.is_control() {
-            let record = batch.records().unwrap().next().unwrap().unwrap();
-            let kind = ControlRecordType::of_key(record.key.as_deref().unwrap()).unwrap();
-            if kind == ControlRecordType::Abort {
-                in_aborted.remove(&header.producer.unwrap().id);
-            }
-            continue;
-        }
-        let is_aborted = header.attributes.is_transactional()
-            && header
-                .producer
-                .is_some_and(|producer| in_aborted.contains(&producer.id));
-        if !is_aborted {
-            found.extend(values_in(&batch));
-        }
-    }
-    found
 }
 
 proptest! {

@@ -213,7 +213,7 @@ impl Log {
         Ok(())
     }
 
-    fn remove_snapshots(&self, goes: impl Fn(Offset) -> bool) -> Vec<Offset> {
+    pub(super) fn remove_snapshots(&self, goes: impl Fn(Offset) -> bool) -> Vec<Offset> {
         let folder = self.folder();
         let mut kept = Vec::new();
         for entry in self.shared.fs.list(&folder).unwrap_or_default() {

@@ -7,17 +7,19 @@
 
 pub(crate) mod memory_fs;
 
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use protocol::control::ControlRecordType;
 use protocol::{
     BatchBuilder, LeaderEpoch, Offset, Producer, ProducerEpoch, ProducerId, RecordBatch, Timestamp,
     TopicId, TopicPartition,
 };
 use storage::{
-    AppendError, AppendInfo, AppendOrigin, Log, LogConfig, LogDir, LogDirOptions, LogSlice,
-    VerificationGuard,
+    AbortedTransaction, AppendError, AppendInfo, AppendOrigin, Log, LogConfig, LogDir,
+    LogDirOptions, LogSlice, VerificationGuard,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -144,4 +146,44 @@ pub(crate) fn read_all(log: &Log, max_bytes: usize) -> Vec<(i64, String)> {
         next = slice.next_offset;
     }
     values
+}
+
+/// What a stock consumer takes out of a fetch (KIP-98).
+pub(crate) fn committed_in(slice: &LogSlice, aborted: &[AbortedTransaction]) -> Vec<RecordBatch> {
+    let mut begin: Vec<_> = aborted.to_vec();
+    begin.sort_by_key(|transaction| transaction.first_offset);
+    let mut begin = VecDeque::from(begin);
+    let mut in_aborted = HashSet::new();
+    let mut bytes = slice.read().unwrap();
+    let mut found = Vec::new();
+    while let Some(batch) = RecordBatch::split_first(&mut bytes).unwrap() {
+        let header = *batch.header();
+        while let Some(transaction) = begin
+            .front()
+            .filter(|transaction| transaction.first_offset <= header.last_offset())
+        {
+            in_aborted.insert(transaction.producer_id);
+            begin.pop_front();
+        }
+        if header.attributes.is_control() {
+            // Of a marker that was cleaned nothing is left but the batch.
+            let Some(record) = batch.records().unwrap().next() else {
+                continue;
+            };
+            let record = record.unwrap();
+            let kind = ControlRecordType::of_key(record.key.as_deref().unwrap()).unwrap();
+            if kind == ControlRecordType::Abort {
+                in_aborted.remove(&header.producer.unwrap().id);
+            }
+            continue;
+        }
+        let is_aborted = header.attributes.is_transactional()
+            && header
+                .producer
+                .is_some_and(|producer| in_aborted.contains(&producer.id));
+        if !is_aborted {
+            found.push(batch);
+        }
+    }
+    found
 }

@@ -183,6 +183,10 @@ impl Log {
             kv.put_tombstones_gone(self.id, replacement.gone.below)?;
         }
         kv.flush()?;
+        if let Some(last) = replacement.gone.last_marker {
+            // By an older snapshot of the producers its transaction would be open for ever.
+            self.remove_snapshots(|snapshot| snapshot <= last);
+        }
         let mut writer = self.writer()?;
         self.forget_aborted(&mut writer, &replacement.gone.abort_markers)
     }

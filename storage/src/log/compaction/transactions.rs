@@ -26,6 +26,8 @@ pub(super) struct Seen {
 pub(super) struct Gone {
     /// Behind the last tombstone or marker that was left out.
     pub(super) below: Offset,
+    /// The last marker that was left out.
+    pub(super) last_marker: Option<Offset>,
     /// Where markers stood that ended aborted transactions.
     pub(super) abort_markers: Vec<Offset>,
 }
@@ -79,6 +81,7 @@ impl Run<'_> {
             return Ok(Left::AsItIs);
         }
         gone.at(header.last_offset());
+        gone.last_marker = gone.last_marker.max(Some(header.last_offset()));
         if !marker.committed {
             gone.abort_markers.push(header.last_offset());
         }
