@@ -11,6 +11,11 @@ const LENGTH_AT: usize = 8;
 const AFTER_LENGTH: usize = 12;
 const CRC_AT: usize = 17;
 const AFTER_CRC: usize = 21;
+const PRODUCER_ID_AT: usize = 43;
+const PRODUCER_EPOCH_AT: usize = 51;
+const SEQUENCE_AT: usize = 53;
+const COUNT_AT: usize = 57;
+const TRANSACTIONAL: i16 = 0x10;
 
 /// How the records of a batch are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,9 +155,22 @@ pub(crate) fn build(
     batch.extend_from_slice(&records);
     let length = i32::try_from(batch.len() - AFTER_LENGTH)?;
     batch[LENGTH_AT..AFTER_LENGTH].copy_from_slice(&length.to_be_bytes());
+    seal(&mut batch);
+    Ok(batch)
+}
+
+fn seal(batch: &mut [u8]) {
     let crc = crc_fast::crc32_iscsi(&batch[AFTER_CRC..]);
     batch[CRC_AT..AFTER_CRC].copy_from_slice(&crc.to_be_bytes());
-    Ok(batch)
+}
+
+/// Makes an uncompressed batch the first one of a producer's transaction.
+pub(crate) fn in_transaction(batch: &mut [u8], producer_id: i64, epoch: i16) {
+    batch[AFTER_CRC..AFTER_CRC + 2].copy_from_slice(&TRANSACTIONAL.to_be_bytes());
+    batch[PRODUCER_ID_AT..PRODUCER_EPOCH_AT].copy_from_slice(&producer_id.to_be_bytes());
+    batch[PRODUCER_EPOCH_AT..SEQUENCE_AT].copy_from_slice(&epoch.to_be_bytes());
+    batch[SEQUENCE_AT..COUNT_AT].copy_from_slice(&0_i32.to_be_bytes());
+    seal(batch);
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod measure;
 mod process;
 mod report;
 mod server;
+mod transactions;
 mod wire;
 
 use std::net::SocketAddr;

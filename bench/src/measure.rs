@@ -12,6 +12,7 @@ use crate::batch::Codec;
 use crate::load::{self, Case, Moved, Percentiles, Prebuilt};
 use crate::process;
 use crate::server::{Kind, Programs, Server};
+use crate::transactions::Producers;
 use crate::wire::Connection;
 
 /// A consumer's default for `max.partition.fetch.bytes`.
@@ -43,6 +44,7 @@ pub(crate) struct Plan {
     pub(crate) payload: u64,
     pub(crate) warm_up: u64,
     pub(crate) latency_count: usize,
+    pub(crate) transactions: usize,
     pub(crate) restart_rounds: usize,
 }
 
@@ -55,6 +57,7 @@ impl Plan {
             payload: 500_000_000,
             warm_up: 500_000_000,
             latency_count: 20_000,
+            transactions: 8_000,
             restart_rounds: 3,
         }
     }
@@ -67,6 +70,7 @@ impl Plan {
             payload: 300_000_000,
             warm_up: 300_000_000,
             latency_count: 5_000,
+            transactions: 2_000,
             restart_rounds: 1,
         }
     }
@@ -113,6 +117,14 @@ impl Sample {
         self.generator_cpu * 1e9 / self.moved.payload as f64
     }
 
+    pub(crate) fn cpu_ms_each(&self) -> f64 {
+        self.server_cpu * 1e3 / self.moved.records as f64
+    }
+
+    pub(crate) fn per_second(&self) -> f64 {
+        self.moved.records as f64 / self.moved.time.as_secs_f64()
+    }
+
     pub(crate) fn mb_per_second(&self) -> f64 {
         self.moved.payload as f64 / 1e6 / self.moved.time.as_secs_f64()
     }
@@ -146,6 +158,8 @@ pub(crate) struct Measured {
     pub(crate) latency: Vec<Percentiles>,
     pub(crate) bare_latency: Vec<Percentiles>,
     pub(crate) sendfile: Vec<Sample>,
+    /// Their records are transactions.
+    pub(crate) transactions: Vec<Sample>,
 }
 
 pub(crate) struct Run {
@@ -245,6 +259,8 @@ impl Run {
             ));
             self.latency(kind, &mut connection, into)?;
         }
+        say(&format!("{}: transactions", kind.name()));
+        self.transactions(&server, into)?;
         into.rss_end.push(process::rss_mb(server.pid())?);
         server.kill()?;
         fs::remove_dir_all(folder)?;
@@ -278,6 +294,17 @@ impl Run {
             samples.fetch_large.push(read(FETCH_BYTES_LARGE)?);
         }
         connection.delete_topic(&topic)
+    }
+
+    /// After as many to warm up: the first of them make `__transaction_state`.
+    fn transactions(&self, server: &Server, into: &mut Measured) -> Result<()> {
+        let mut producers = Producers::begin(server.address(), "transactions")?;
+        producers.commit(self.plan.transactions)?;
+        for _ in 0..self.plan.rounds {
+            let committed = sample(server.pid(), || producers.commit(self.plan.transactions))?;
+            into.transactions.push(committed);
+        }
+        Ok(())
     }
 
     /// One record at a time; beside Klamm, the bare loop tells what the machine itself takes.

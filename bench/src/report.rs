@@ -125,6 +125,7 @@ pub(crate) fn markdown(run: &Run, measured: &[Measured], about: &str) -> String 
     singles(&mut out, &both);
     per_case(&mut out, &both);
     latency(&mut out, &both);
+    transactions(&mut out, &both);
     generator(&mut out, &both);
     budgets::case_by_case(&mut out, &both);
     out
@@ -316,6 +317,24 @@ fn latency(out: &mut String, both: &Both<'_>) {
                 cell(bare),
             ],
         );
+    }
+    out.push('\n');
+}
+
+fn transactions(out: &mut String, both: &Both<'_>) {
+    let title = format!(
+        "Transactions of 100 records of 100 B, {} producers",
+        crate::transactions::PRODUCERS
+    );
+    heading(out, &title, &["", "Klamm", "upstream", "upstream / Klamm"]);
+    let rows: [(&str, fn(&Sample) -> f64); 2] = [
+        ("committed per second", Sample::per_second),
+        ("broker CPU each, ms", Sample::cpu_ms_each),
+    ];
+    for (name, value) in rows {
+        let (klamm, upstream) = both.pair(&|all| over(&all.transactions, value));
+        let versus = ratio_cell(ratio(upstream, klamm));
+        row(out, [name.to_owned(), cell(klamm), cell(upstream), versus]);
     }
     out.push('\n');
 }

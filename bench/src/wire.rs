@@ -14,6 +14,11 @@ const FETCH: (i16, i16) = (1, 11);
 const API_VERSIONS: (i16, i16) = (18, 0);
 const CREATE_TOPICS: (i16, i16) = (19, 4);
 const DELETE_TOPICS: (i16, i16) = (20, 3);
+const FIND_COORDINATOR: (i16, i16) = (10, 2);
+/// Transactions v2 begin with these versions, which are flexible.
+const PRODUCE_ADDING: (i16, i16) = (0, 12);
+const INIT_PRODUCER_ID: (i16, i16) = (22, 4);
+const END_TXN: (i16, i16) = (26, 5);
 
 /// Error codes that a client answers by trying again.
 const RETRIABLE: [i16; 6] = [3, 5, 6, 7, 14, 15];
@@ -36,6 +41,32 @@ impl Request {
         request.i32(0);
         request.string("bench");
         request
+    }
+
+    /// One of a flexible version, without tagged fields.
+    fn flexible(api: (i16, i16)) -> Self {
+        let mut request = Request::new(api);
+        request.no_tags();
+        request
+    }
+
+    fn no_tags(&mut self) {
+        self.0.push(0);
+    }
+
+    /// Lengths and counts of flexible versions are one more than they are.
+    fn compact(&mut self, count: usize) {
+        let mut rest = count + 1;
+        while rest >= 0x80 {
+            self.0.push((rest & 0x7F) as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.0.push(rest as u8);
+    }
+
+    fn compact_bytes(&mut self, value: &[u8]) {
+        self.compact(value.len());
+        self.0.extend_from_slice(value);
     }
 
     fn i8(&mut self, value: i8) {
@@ -134,6 +165,24 @@ impl<'a> Answer<'a> {
         Ok(i32::from_be_bytes(self.take(4)?.try_into()?))
     }
 
+    fn i64(&mut self) -> Result<i64> {
+        Ok(i64::from_be_bytes(self.take(8)?.try_into()?))
+    }
+
+    /// A length or count of a flexible version; null counts as none.
+    fn compact(&mut self) -> Result<usize> {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let [byte] = self.take(1)?.try_into()?;
+            value |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return Ok(value.saturating_sub(1));
+            }
+            ensure!(shift < 35, "a length longer than five bytes");
+        }
+    }
+
     fn nullable_string(&mut self) -> Result<()> {
         let length = self.i16()?;
         self.take(usize::try_from(length).unwrap_or(0)).map(drop)
@@ -148,6 +197,17 @@ pub(crate) struct Fetched {
     pub(crate) bytes: u64,
     /// Where to go on, if a whole batch came.
     pub(crate) next_offset: Option<i64>,
+}
+
+/// Who a transactional producer is at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+}
+
+fn refused(code: i16) -> Result<(), i16> {
+    if code == 0 { Ok(()) } else { Err(code) }
 }
 
 /// One connection; requests go out as they are, answers are read through one small buffer.
@@ -313,6 +373,90 @@ impl Connection {
                 code => bail!("CreateTopics answered error code {code}"),
             }
         }
+    }
+
+    pub(crate) fn find_transaction_coordinator(
+        &mut self,
+        transactional_id: &str,
+    ) -> Result<Result<(), i16>> {
+        let mut request = Request::new(FIND_COORDINATOR);
+        request.string(transactional_id);
+        request.i8(1);
+        self.send(&request.finish())?;
+        let mut answer = self.answer()?;
+        answer.i32()?;
+        Ok(refused(answer.i16()?))
+    }
+
+    pub(crate) fn init_producer_id(
+        &mut self,
+        transactional_id: &str,
+    ) -> Result<Result<Identity, i16>> {
+        let mut request = Request::flexible(INIT_PRODUCER_ID);
+        request.compact_bytes(transactional_id.as_bytes());
+        request.i32(60_000);
+        request.i64(-1);
+        request.i16(-1);
+        request.no_tags();
+        self.send(&request.finish())?;
+        self.identity()
+    }
+
+    /// Ends the transaction; what is given back is the identity of the next one.
+    pub(crate) fn commit(
+        &mut self,
+        transactional_id: &str,
+        identity: Identity,
+    ) -> Result<Result<Identity, i16>> {
+        let mut request = Request::flexible(END_TXN);
+        request.compact_bytes(transactional_id.as_bytes());
+        request.i64(identity.id);
+        request.i16(identity.epoch);
+        request.i8(1);
+        request.no_tags();
+        self.send(&request.finish())?;
+        self.identity()
+    }
+
+    /// The answers to InitProducerId and EndTxn are alike.
+    fn identity(&mut self) -> Result<Result<Identity, i16>> {
+        let mut answer = self.answer()?;
+        // Tagged fields of the header, throttle time.
+        answer.take(5)?;
+        let code = refused(answer.i16()?);
+        let (id, epoch) = (answer.i64()?, answer.i16()?);
+        Ok(code.map(|()| Identity { id, epoch }))
+    }
+
+    /// Sends one batch, which begins a transaction in its partition.
+    pub(crate) fn produce_in_transaction(
+        &mut self,
+        transactional_id: &str,
+        topic: &str,
+        partition: i32,
+        batch: &[u8],
+    ) -> Result<Result<(), i16>> {
+        let mut request = Request::flexible(PRODUCE_ADDING);
+        request.compact_bytes(transactional_id.as_bytes());
+        request.i16(-1);
+        request.i32(30_000);
+        request.compact(1);
+        request.compact_bytes(topic.as_bytes());
+        request.compact(1);
+        request.i32(partition);
+        request.compact_bytes(batch);
+        request.no_tags();
+        request.no_tags();
+        request.no_tags();
+        self.send(&request.finish())?;
+        let mut answer = self.answer()?;
+        answer.take(1)?;
+        ensure!(answer.compact()? == 1, "Produce answered no topic");
+        let name = answer.compact()?;
+        answer.take(name)?;
+        ensure!(answer.compact()? == 1, "Produce answered no partition");
+        answer.i32()?;
+        Ok(refused(answer.i16()?))
     }
 
     pub(crate) fn delete_topic(&mut self, topic: &str) -> Result<()> {

@@ -146,6 +146,8 @@ fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
     let klamm = |column: Column<'_>| both.pair(column).0;
     let p50 = both.pair(&|all| percentile(all, |one| one.p50));
     let p99 = both.pair(&|all| percentile(all, |one| one.p99));
+    let committed = both.pair(&|all| over(&all.transactions, Sample::per_second));
+    let each = both.pair(&|all| over(&all.transactions, Sample::cpu_ms_each));
     let share = |spread: Option<Spread>, part: f64| spread.map(|spread| spread.median / part);
     vec![
         Budget::at_most(
@@ -195,6 +197,23 @@ fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
             "a twentieth of upstream's",
             p99.0,
             share(p99.1, 20.0),
+            "ms",
+        ),
+        Budget {
+            at_least: true,
+            ..Budget::at_most(
+                "transactions committed per second",
+                "upstream's",
+                committed.0,
+                share(committed.1, 1.0),
+                "/s",
+            )
+        },
+        Budget::at_most(
+            "CPU per transaction",
+            "half of upstream's",
+            each.0,
+            share(each.1, 2.0),
             "ms",
         ),
         Budget::at_most(
