@@ -77,6 +77,9 @@ type Column<'a> = &'a dyn Fn(&Measured) -> Option<Spread>;
 /// Reads one percentile of a round.
 type PerRound = fn(&Percentiles) -> f64;
 
+/// Reads one number of a stretch of work.
+type PerSample = fn(&Sample) -> f64;
+
 struct Both<'a> {
     klamm: Option<&'a Measured>,
     upstream: Option<&'a Measured>,
@@ -327,7 +330,7 @@ fn transactions(out: &mut String, both: &Both<'_>) {
         crate::transactions::PRODUCERS
     );
     heading(out, &title, &["", "Klamm", "upstream", "upstream / Klamm"]);
-    let rows: [(&str, fn(&Sample) -> f64); 2] = [
+    let rows: [(&str, PerSample); 2] = [
         ("committed per second", Sample::per_second),
         ("broker CPU each, ms", Sample::cpu_ms_each),
     ];

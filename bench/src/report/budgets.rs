@@ -72,7 +72,8 @@ impl Budget {
 pub(super) fn table(out: &mut String, both: &Both<'_>) {
     let columns = ["budget", "figure", "limit in this run", "Klamm", ""];
     heading(out, "Budgets", &columns);
-    for budget in budgets_of_one(both) {
+    let transactions = budgets_of_transactions(both);
+    for budget in budgets_of_one(both).into_iter().chain(transactions) {
         row(out, budget.cells());
     }
     let all = of_cases(both);
@@ -146,8 +147,6 @@ fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
     let klamm = |column: Column<'_>| both.pair(column).0;
     let p50 = both.pair(&|all| percentile(all, |one| one.p50));
     let p99 = both.pair(&|all| percentile(all, |one| one.p99));
-    let committed = both.pair(&|all| over(&all.transactions, Sample::per_second));
-    let each = both.pair(&|all| over(&all.transactions, Sample::cpu_ms_each));
     let share = |spread: Option<Spread>, part: f64| spread.map(|spread| spread.median / part);
     vec![
         Budget::at_most(
@@ -199,13 +198,27 @@ fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
             share(p99.1, 20.0),
             "ms",
         ),
+        Budget::at_most(
+            "restart after kill -9, 100 partitions of 10 MB",
+            "1 s",
+            klamm(&|all| spread(all.restart_first_ms.clone())),
+            Some(1000.0),
+            "ms",
+        ),
+    ]
+}
+
+fn budgets_of_transactions(both: &Both<'_>) -> [Budget; 2] {
+    let committed = both.pair(&|all| over(&all.transactions, Sample::per_second));
+    let each = both.pair(&|all| over(&all.transactions, Sample::cpu_ms_each));
+    [
         Budget {
             at_least: true,
             ..Budget::at_most(
                 "transactions committed per second",
                 "upstream's",
                 committed.0,
-                share(committed.1, 1.0),
+                committed.1.map(|upstream| upstream.median),
                 "/s",
             )
         },
@@ -213,14 +226,7 @@ fn budgets_of_one(both: &Both<'_>) -> Vec<Budget> {
             "CPU per transaction",
             "half of upstream's",
             each.0,
-            share(each.1, 2.0),
-            "ms",
-        ),
-        Budget::at_most(
-            "restart after kill -9, 100 partitions of 10 MB",
-            "1 s",
-            klamm(&|all| spread(all.restart_first_ms.clone())),
-            Some(1000.0),
+            each.1.map(|upstream| upstream.median / 2.0),
             "ms",
         ),
     ]
