@@ -657,7 +657,11 @@ fn a_reset_leaves_no_transaction_open_and_its_producers_go_on() {
         assert_eq!(checked(state.error_code), unknown);
         // What is gone may not pass for committed; it can be aborted.
         let refused = producer.try_end(&mut client, true).unwrap();
-        assert_eq!(refused, Err(ErrorCode::InvalidProducerIdMapping));
+        let code = match kind {
+            Kind::V1 => ErrorCode::InvalidProducerIdMapping,
+            Kind::V2 => ErrorCode::TransactionAbortable,
+        };
+        assert_eq!(refused, Err(code));
         producer.end(&mut client, false);
         producer.write(&mut client, "t", 0, &["after"]);
         producer.end(&mut client, true);

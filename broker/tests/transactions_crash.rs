@@ -53,7 +53,11 @@ struct Worker {
 }
 
 /// Asks until there is an answer that is no passing one.
-fn retry<T>(mut ask: impl FnMut() -> io::Result<Result<T, ErrorCode>>) -> Result<T, Gone> {
+fn retry<T>(
+    what: &str,
+    id: &str,
+    mut ask: impl FnMut() -> io::Result<Result<T, ErrorCode>>,
+) -> Result<T, Gone> {
     let end = Instant::now() + DEADLINE;
     loop {
         match ask() {
@@ -62,7 +66,7 @@ fn retry<T>(mut ask: impl FnMut() -> io::Result<Result<T, ErrorCode>>) -> Result
                 assert!(Instant::now() < end, "{code:?} again and again");
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Ok(Err(code)) => panic!("refused with {code:?}"),
+            Ok(Err(code)) => panic!("{what} of {id} was refused with {code:?}"),
             Err(_) => return Err(Gone),
         }
     }
@@ -107,7 +111,7 @@ impl Worker {
         self.done.insert(number, done);
         written?;
         let before = producer.clone();
-        if let Err(gone) = retry(|| producer.try_end(client, commits)) {
+        if let Err(gone) = retry("the end", &self.id, || producer.try_end(client, commits)) {
             let ends_again = commits && self.random.random_bool(0.5);
             self.unanswered = ends_again.then_some((before, number));
             return Err(gone);
@@ -124,7 +128,9 @@ impl Worker {
     fn resume(&mut self, client: &mut Client) -> Result<Transactional, Gone> {
         if let Some((mut producer, number)) = self.unanswered.take() {
             let before = producer.clone();
-            if let Err(gone) = retry(|| producer.try_end(client, true)) {
+            if let Err(gone) = retry("the end, again,", &self.id, || {
+                producer.try_end(client, true)
+            }) {
                 self.unanswered = Some((before, number));
                 return Err(gone);
             }
@@ -134,7 +140,9 @@ impl Worker {
         if let Some(producer) = self.producer.take() {
             return Ok(producer);
         }
-        retry(|| Transactional::try_begin(client, &self.id, self.kind, TIMEOUT_MS))
+        retry("the beginning", &self.id, || {
+            Transactional::try_begin(client, &self.id, self.kind, TIMEOUT_MS)
+        })
     }
 
     fn write(
@@ -150,17 +158,25 @@ impl Worker {
                 .map(|record| format!("{}:{number}:{batch}:{record}", self.id))
                 .collect();
             if self.kind == Kind::V1 {
-                retry(|| producer.try_add(client, TOPIC, partition))?;
+                retry("a partition", &self.id, || {
+                    producer.try_add(client, TOPIC, partition)
+                })?;
             }
             done.values
                 .extend(values.iter().map(|value| (partition, value.clone())));
-            retry(|| producer.try_write(client, TOPIC, partition, &values))?;
+            retry("a batch", &self.id, || {
+                producer.try_write(client, TOPIC, partition, &values)
+            })?;
         }
         if done.commits_offset {
             if self.kind == Kind::V1 {
-                retry(|| producer.try_add_group(client, &self.id))?;
+                retry("a group", &self.id, || {
+                    producer.try_add_group(client, &self.id)
+                })?;
             }
-            retry(|| producer.try_commit_offset(client, &self.id, TOPIC, number))?;
+            retry("an offset", &self.id, || {
+                producer.try_commit_offset(client, &self.id, TOPIC, number)
+            })?;
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use super::{RequestContext, transactions};
 const VERSION2_SINCE: i16 = 5;
 /// The first version whose clients know `PRODUCER_FENCED`.
 const FENCED_SINCE: i16 = 2;
+/// The first version whose clients know `TRANSACTION_ABORTABLE`.
+const ABORTABLE_SINCE: i16 = 4;
 
 pub(super) async fn handle(ctx: &RequestContext, request: EndTxnRequest) -> EndTxnResponse {
     let version2 = ctx.version >= VERSION2_SINCE;
@@ -18,7 +20,7 @@ pub(super) async fn handle(ctx: &RequestContext, request: EndTxnRequest) -> EndT
     let next = match end(ctx, &request, version2).await {
         Ok(next) => next,
         Err(code) => {
-            response.error_code = transactions::known_at(ctx, FENCED_SINCE, code).code();
+            response.error_code = known_at(ctx, code).code();
             None
         }
     };
@@ -28,6 +30,13 @@ pub(super) async fn handle(ctx: &RequestContext, request: EndTxnRequest) -> EndT
         response.producer_epoch = epoch.0;
     }
     response
+}
+
+fn known_at(ctx: &RequestContext, code: ErrorCode) -> ErrorCode {
+    if ctx.version < ABORTABLE_SINCE && code == ErrorCode::TransactionAbortable {
+        return ErrorCode::InvalidTxnState;
+    }
+    transactions::known_at(ctx, FENCED_SINCE, code)
 }
 
 async fn end(

@@ -97,6 +97,7 @@ impl IntoReply for ProduceReply {
 pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> ProduceReply {
     let _not_put_back = ctx.node.test_controls.appending().await;
     let acks = request.acks;
+    let transactional_id = request.transactional_id.as_ref().map(|id| id.0.as_str());
     let mut appends = distinct(request.topic_data);
     // Upstream looks into the first batch of each before anything else.
     let unreadable = appends
@@ -109,14 +110,13 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
         .iter()
         .any(|append| records::is_transactional(&append.records))
     {
-        let id = request.transactional_id.as_ref().map(|id| id.0.as_str());
-        if let Err(refused) = verify(ctx, id, &mut appends, acks).await {
+        if let Err(refused) = verify(ctx, transactional_id, &mut appends, acks).await {
             return refuse_all(ctx, acks, appends, &refused);
         }
     }
     for append in &mut appends {
         let size = append.records.len();
-        append.appended = match append_partition(ctx, append, acks).await {
+        append.appended = match append_partition(ctx, append, acks, transactional_id).await {
             Ok((partition, info)) => {
                 count(ctx, &partition, &info, size);
                 accepted(append.index, partition, &info)
@@ -249,21 +249,34 @@ async fn append_partition(
     ctx: &RequestContext,
     append: &mut Append,
     acks: i16,
+    transactional_id: Option<&str>,
 ) -> Result<(Arc<Partition>, AppendInfo), Refused> {
     let topic_partition = admit(ctx, append, acks)?;
-    let guard = std::mem::replace(&mut append.verified, Ok(None))?;
+    let mut guard = std::mem::replace(&mut append.verified, Ok(None))?;
     let partition = ctx.node.replicas.partition(&topic_partition)?;
     if acks == ACKS_ALL {
         partition.check_min_in_sync()?;
     }
     let now = ctx.node.clock.now();
-    let records = std::mem::take(&mut append.records);
-    match partition
-        .append(records, AppendOrigin::Client, now, guard)
-        .await
-    {
-        Ok(info) => Ok((partition, info)),
-        Err(error) => Err(Refused::by_log(error, &partition)),
+    let mut tries = 0;
+    loop {
+        let spare = guard.is_some().then(|| append.records.clone());
+        let records = std::mem::take(&mut append.records);
+        let appended = partition.append(records, AppendOrigin::Client, now, guard);
+        let error = match appended.await {
+            Ok(info) => return Ok((partition, info)),
+            Err(error) => error,
+        };
+        tries += 1;
+        let is_overtaken = matches!(error.error, storage::Error::UnverifiedTransaction { .. });
+        let (Some(records), Some(id)) = (spare, transactional_id) else {
+            return Err(Refused::by_log(error, &partition));
+        };
+        if !is_overtaken || tries == verification::TRIES {
+            return Err(Refused::by_log(error, &partition));
+        }
+        append.records = records;
+        guard = verification::again(ctx, id, &topic_partition, &append.records).await?;
     }
 }
 

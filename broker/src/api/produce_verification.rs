@@ -83,6 +83,24 @@ pub(super) async fn verify(
     Ok(told.collect())
 }
 
+/// How often the end of an earlier transaction may overtake the beginning of the next one.
+pub(super) const TRIES: usize = 5;
+
+/// Verifies a partition again whose guard is no longer good: between its being given and the answer
+/// of the coordinator the marker of the transaction before was written, which ends it.
+pub(super) async fn again(
+    ctx: &RequestContext,
+    transactional_id: &str,
+    of: &TopicPartition,
+    records: &[u8],
+) -> Result<Option<VerificationGuard>, Refused> {
+    let Some(producer) = producer(records) else {
+        return Ok(None);
+    };
+    let mut verdicts = verify(ctx, transactional_id, &[(of.clone(), producer)]).await?;
+    verdicts.remove(of).unwrap_or(Ok(None))
+}
+
 /// A transaction that is just being completed keeps the next one of its producer waiting, which
 /// costs less here than a request that comes again.
 async fn ask_again(
@@ -97,6 +115,8 @@ async fn ask_again(
     let backoff = millis(broker.add_partitions_to_txn_retry_backoff_ms);
     let started = Instant::now();
     loop {
+        // Made before the question: no completion after its answer is missed.
+        let completed = ctx.node.transactions.completed();
         let verdicts = partitions(ctx, transactional_id, wanted, operation).await;
         let is_concurrent = verdicts
             .values()
@@ -104,7 +124,8 @@ async fn ask_again(
         if !operation.adds || !is_concurrent || started.elapsed() >= longest {
             return verdicts;
         }
-        tokio::time::sleep(backoff).await;
+        // Of any transaction: asking in vain costs little.
+        let _ = tokio::time::timeout(backoff, completed).await;
     }
 }
 

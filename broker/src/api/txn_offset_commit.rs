@@ -40,18 +40,26 @@ async fn commit(
     ctx: &RequestContext,
     request: TxnOffsetCommitRequest,
 ) -> Vec<TxnOffsetCommitResponseTopic> {
-    let guard = match verify(ctx, &request).await {
-        Ok(guard) => guard,
-        Err(code) => return refuse(&request.topics, known_at(ctx, code)),
-    };
     let count = ctx.image.topics.by_name(GROUP_TOPIC);
-    let asked = ctx.node.groups.commit_in_transaction(
-        groups::meta(ctx),
-        request,
-        count.map(|topic| topic.partition_count()),
-        guard,
-    );
-    let mut answer = asked.await;
+    let mut tries = 0;
+    let mut answer = loop {
+        let guard = match verify(ctx, &request).await {
+            Ok(guard) => guard,
+            Err(code) => return refuse(&request.topics, known_at(ctx, code)),
+        };
+        let has_guard = guard.is_some();
+        let asked = ctx.node.groups.commit_in_transaction(
+            groups::meta(ctx),
+            request.clone(),
+            count.map(|topic| topic.partition_count()),
+            guard,
+        );
+        let answer = asked.await;
+        tries += 1;
+        if !has_guard || !is_overtaken(&answer) || tries == verification::TRIES {
+            break answer;
+        }
+    };
     let partitions = answer.topics.iter_mut().flat_map(|it| &mut it.partitions);
     for partition in partitions {
         if let Some(code) = ErrorCode::try_from_code(partition.error_code) {
@@ -59,6 +67,12 @@ async fn commit(
         }
     }
     answer.topics
+}
+
+/// Whether the marker of the transaction before ended the guard of this one.
+fn is_overtaken(answer: &TxnOffsetCommitResponse) -> bool {
+    let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions.any(|it| it.error_code == ErrorCode::InvalidTxnState.code())
 }
 
 /// Has the transaction's coordinator know of the partition that the offsets are written to.

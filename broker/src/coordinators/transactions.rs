@@ -19,7 +19,8 @@ use parking_lot::{Mutex, RwLock};
 use protocol::{ErrorCode, LeaderEpoch, ProducerId};
 use storage::{Log, LogDir};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +59,8 @@ pub(crate) struct TransactionCoordinator {
     commanded: Mutex<Option<mpsc::UnboundedReceiver<Commanded>>>,
     /// Commands given and not carried out.
     outstanding: watch::Sender<usize>,
+    /// Wakes who waits for a transaction to be complete.
+    completed: Notify,
     /// `transaction.partition.verification.enable`
     verification: AtomicBool,
 }
@@ -124,6 +127,7 @@ impl TransactionCoordinator {
             commands,
             commanded: Mutex::new(Some(commanded)),
             outstanding: watch::Sender::new(0),
+            completed: Notify::new(),
             verification: AtomicBool::new(verification),
         }
     }
@@ -150,6 +154,12 @@ impl TransactionCoordinator {
     /// A command is carried out, or nobody waits for it any more.
     pub(crate) fn carried_out(&self) {
         self.outstanding.send_modify(|count| *count -= 1);
+        self.completed.notify_waiters();
+    }
+
+    /// Completes with the next transaction that is complete.
+    pub(crate) fn completed(&self) -> Notified<'_> {
+        self.completed.notified()
     }
 
     /// The coordinator epoch of a shard's markers.
