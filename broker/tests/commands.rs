@@ -194,6 +194,11 @@ fn what_a_new_node_cannot_have_is_refused() {
             "share.version=1",
             "share.version=1 is not served",
         ),
+        (
+            "--feature",
+            "transaction.version=1",
+            "set it with kafka-features",
+        ),
     ] {
         let words = [
             "format",

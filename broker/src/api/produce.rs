@@ -109,10 +109,9 @@ pub(super) async fn handle(ctx: &RequestContext, request: ProduceRequest) -> Pro
     if appends
         .iter()
         .any(|append| records::is_transactional(&append.records))
+        && let Err(refused) = verify(ctx, transactional_id, &mut appends, acks).await
     {
-        if let Err(refused) = verify(ctx, transactional_id, &mut appends, acks).await {
-            return refuse_all(ctx, acks, appends, &refused);
-        }
+        return refuse_all(ctx, acks, appends, &refused);
     }
     for append in &mut appends {
         let size = append.records.len();

@@ -286,6 +286,12 @@ fn check_level(name: &str, level: i16) -> Result<(), Refusal> {
     let served = SUPPORTED_FEATURES.iter().find(|served| served.name == name);
     // Of the quorum's own version nothing but the single node shows.
     let initial = served.map_or(0, |served| served.initial_level);
+    if level != initial && served.is_some_and(|served| level <= served.max_level) {
+        return Err(format!(
+            "{name}={level}: a new node starts with level {initial}; format without --feature \
+             {name}, start the node, and set it with kafka-features"
+        ));
+    }
     if level != initial && name != "kraft.version" {
         return Err(format!(
             "{name}={level} is not served: a new node starts with level {initial}; format \
