@@ -145,6 +145,8 @@ impl TestControls {
 
 /// The start is over: what there is now is what a reset comes back to.
 pub(crate) async fn started(node: &Arc<Node>) -> Result<(), ControlError> {
+    // Transactions that a kill interrupted may just be completed.
+    let _no_appends = node.test_controls.no_appends().await;
     let snapshot = Snapshot::take(node).await?;
     node.test_controls.snapshots.lock().initial = Some(Arc::new(snapshot));
     Ok(())

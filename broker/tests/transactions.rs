@@ -321,6 +321,27 @@ fn a_marker_whose_answer_is_lost_is_written_again_and_counts_once() {
 }
 
 #[test]
+fn a_partition_that_is_slow_to_end_a_transaction_delays_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    fault(
+        &node,
+        json!({"api": "WriteTxnMarkers", "topic": "t", "partition": 1, "delay_ms": 3000}),
+    );
+    let mut client = node.client();
+    let mut producer = Transactional::begin(&mut client, "id", Kind::V2);
+    for (topic, partition) in [("t", 0), ("t", 1), ("u", 0)] {
+        producer.write(&mut client, topic, partition, &["x"]);
+    }
+    producer.end(&mut client, true);
+    assert_eq!(client.settled("t", 0), ["x"]);
+    assert_eq!(client.settled("u", 0), ["x"]);
+    assert_eq!(client.read_committed("t", 1).last_stable_offset, 0);
+    settled(&node, "id");
+    assert_eq!(client.settled("t", 1), ["x"]);
+}
+
+#[test]
 fn offsets_count_once_their_transaction_is_committed() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(&folder);

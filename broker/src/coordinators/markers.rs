@@ -12,6 +12,7 @@ use coordinator::transaction::{TransactionCommand, TransactionRequest};
 use protocol::control::EndTransactionMarker;
 use protocol::messages::WriteTxnMarkersRequest;
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, Request, TopicPartition};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -146,8 +147,8 @@ impl Ending {
             transaction_version: self.transaction_version,
         };
         let mut left = Vec::new();
-        for of in std::mem::take(&mut self.left) {
-            let Err(code) = write_or_fail(node, &of, marker).await else {
+        for (of, written) in write_each(node, std::mem::take(&mut self.left), marker).await {
+            let Err(code) = written else {
                 continue;
             };
             if is_done_with(node, &of, code) {
@@ -166,6 +167,30 @@ impl Ending {
         self.left = left;
         self.left.is_empty()
     }
+}
+
+/// Tries partitions side by side: one that is slow delays no other.
+async fn write_each(
+    node: &Arc<Node>,
+    mut partitions: Vec<TopicPartition>,
+    marker: MarkerWrite,
+) -> Vec<(TopicPartition, Result<(), ErrorCode>)> {
+    let Some(last) = partitions.pop() else {
+        return Vec::new();
+    };
+    let mut others = JoinSet::new();
+    for of in partitions {
+        let node = node.clone();
+        others.spawn(async move {
+            let written = write_or_fail(&node, &of, marker).await;
+            (of, written)
+        });
+    }
+    // Most transactions have few partitions: the last of them needs no task.
+    let written = write_or_fail(node, &last, marker).await;
+    let mut all = others.join_all().await;
+    all.push((last, written));
+    all
 }
 
 /// As [`write`], unless a rule of faults for WriteTxnMarkers says otherwise: what a coordinator
