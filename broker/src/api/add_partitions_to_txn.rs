@@ -1,6 +1,8 @@
 //! AddPartitionsToTxn: partitions that a transaction writes to; of many transactions at once, and
 //! to verify alone, since KIP-890.
 
+use std::collections::HashMap;
+
 use coordinator::transaction::TransactionRequest;
 use protocol::messages::add_partitions_to_txn_request::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
@@ -34,12 +36,7 @@ pub(super) async fn handle(
     }
     let mut results: Vec<AddPartitionsToTxnResult> = Vec::new();
     for transaction in request.transactions {
-        // Of one that is named twice the first counts, as upstream has it.
-        let known =
-            |it: &AddPartitionsToTxnResult| it.transactional_id == transaction.transactional_id;
-        if !results.iter().any(known) {
-            results.push(add(ctx, transaction).await);
-        }
+        results.push(add(ctx, transaction).await);
     }
     AddPartitionsToTxnResponse::default().with_results_by_transaction(results)
 }
@@ -53,14 +50,19 @@ async fn add(
 ) -> AddPartitionsToTxnResult {
     let mut topics = distinct(ctx, &transaction.topics);
     let all = || topics.iter().flat_map(|(_, partitions)| partitions);
-    if all().any(|(_, code)| code.is_some()) {
+    let is_refused = all().any(|(_, code)| code.is_some());
+    if is_refused {
         // One that fails keeps all of them out.
         for (_, code) in topics.iter_mut().flat_map(|(_, partitions)| partitions) {
             code.get_or_insert(ErrorCode::OperationNotAttempted);
         }
-        topics.retain(|(_, partitions)| !partitions.is_empty());
     } else {
         ask(ctx, &transaction, &mut topics).await;
+    }
+    if is_refused || transaction.verify_only {
+        topics.retain(|(_, partitions)| !partitions.is_empty());
+    } else {
+        topics = as_asked(&transaction.topics, &topics);
     }
     let results = topics.into_iter().map(|(topic, partitions)| {
         let partitions = partitions.into_iter().map(|(index, code)| {
@@ -76,6 +78,25 @@ async fn add(
     AddPartitionsToTxnResult::default()
         .with_transactional_id(transaction.transactional_id)
         .with_topic_results(results)
+}
+
+/// The codes as the request names topics and partitions: what it names twice is answered twice.
+fn as_asked<'a>(asked: &'a [AddPartitionsToTxnTopic], known: &[Topic<'_>]) -> Vec<Topic<'a>> {
+    let codes: HashMap<(&str, i32), Option<ErrorCode>> = known
+        .iter()
+        .flat_map(|(topic, partitions)| {
+            let partitions = partitions.iter();
+            partitions.map(|(index, code)| ((topic.name.as_str(), *index), *code))
+        })
+        .collect();
+    let answer = |topic: &'a AddPartitionsToTxnTopic| {
+        let partitions = topic.partitions.iter().map(|index| {
+            let code = codes.get(&(topic.name.as_str(), *index));
+            (*index, code.copied().flatten())
+        });
+        (topic, partitions.collect())
+    };
+    asked.iter().map(answer).collect()
 }
 
 /// The topics and partitions, each once, with the codes of those that do not exist.
@@ -98,6 +119,10 @@ fn distinct<'a>(ctx: &RequestContext, asked: &'a [AddPartitionsToTxnTopic]) -> V
 
 fn check(ctx: &RequestContext, topic: &str, index: i32) -> Result<(), ErrorCode> {
     ctx.check_fault(topic, index)?;
+    if ctx.version < BATCHED_SINCE && topics::is_internal(topic) {
+        // Offsets are added by their group; brokers, who ask in later versions, may name its topic.
+        return Err(ErrorCode::TopicAuthorizationFailed);
+    }
     let topic = topics::find(&ctx.image, false, topic, uuid::Uuid::nil())?;
     topic.partition(index).map(|_| ())
 }

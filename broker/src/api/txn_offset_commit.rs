@@ -32,7 +32,13 @@ pub(super) async fn handle(
         return response;
     }
     request.topics = known;
-    merge(&mut response, commit(ctx, request).await);
+    let committed = commit(ctx, request).await;
+    if response.topics.is_empty() {
+        // A topic that is named twice is answered twice.
+        response.topics = committed;
+    } else {
+        merge(&mut response, committed);
+    }
     response
 }
 

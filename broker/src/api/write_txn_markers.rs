@@ -12,6 +12,9 @@ use protocol::{ErrorCode, ProducerEpoch, TopicPartition};
 use super::RequestContext;
 use crate::coordinators::{MarkerWrite, markers};
 
+/// Stands for no producer, no version and no coordinator.
+const NONE: i8 = -1;
+
 pub(super) async fn handle(
     ctx: &RequestContext,
     request: WriteTxnMarkersRequest,
@@ -35,6 +38,7 @@ async fn write(
     index: i32,
 ) -> Result<(), ErrorCode> {
     ctx.check_fault(topic, index)?;
+    check(marker)?;
     let of = TopicPartition::new(topic.as_str(), index);
     // As upstream: to a coordinator a partition that is not here is one that moved or is deleted.
     if ctx.node.replicas.partition(&of).is_err() {
@@ -52,6 +56,20 @@ async fn write(
         transaction_version: marker.transaction_version.into(),
     };
     markers::write(&ctx.node, &of, marker).await
+}
+
+/// No log holds a marker of nobody; an epoch below those that stand for none is older than any.
+fn check(marker: &WritableTxnMarker) -> Result<(), ErrorCode> {
+    if marker.producer_id.0 == i64::from(NONE) || marker.transaction_version == NONE {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    if marker.producer_epoch < 0 {
+        return Err(ErrorCode::InvalidProducerEpoch);
+    }
+    if marker.coordinator_epoch < i32::from(NONE) {
+        return Err(ErrorCode::TransactionCoordinatorFenced);
+    }
+    Ok(())
 }
 
 /// Adds a result: by producer, then topic, then partition; of one that was told before the later

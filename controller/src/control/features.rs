@@ -87,7 +87,7 @@ pub(crate) fn update_features(
     // A feature named twice counts as it is named last, in the place of the first.
     let mut updates: Vec<(&str, i16, UpgradeType)> = Vec::new();
     for update in &request.feature_updates {
-        let upgrade_type = upgrade_type(update.upgrade_type, update.allow_downgrade, api_version);
+        let upgrade_type = upgrade_type(update.upgrade_type);
         let update = (
             update.feature.as_str(),
             update.max_version_level,
@@ -139,14 +139,8 @@ pub(crate) fn refuse_update_features(error: &ApiError) -> UpdateFeaturesResponse
         .with_error_message(error.wire_message())
 }
 
-fn upgrade_type(code: i8, allow_downgrade: bool, api_version: i16) -> UpgradeType {
-    if api_version == 0 {
-        return if allow_downgrade {
-            UpgradeType::SafeDowngrade
-        } else {
-            UpgradeType::Upgrade
-        };
-    }
+/// Of a request of version 0 it is always an upgrade: `AllowDowngrade` counts for nothing upstream.
+fn upgrade_type(code: i8) -> UpgradeType {
     match code {
         1 => UpgradeType::Upgrade,
         2 => UpgradeType::SafeDowngrade,
