@@ -17,10 +17,10 @@ use crate::path::{self, Variables};
 use crate::run::names;
 use crate::schema::{Api, Schemas};
 
-const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// How long the lack of an answer is watched where the recording has none.
 const SILENCE_DEADLINE: Duration = Duration::from_millis(1500);
-const SETUP_DEADLINE: Duration = Duration::from_secs(20);
+const SETUP_DEADLINE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 const CLIENT_ID: &str = "compat";
 /// Unknown topic, no leader yet, not the leader, loading, no coordinator, not the coordinator,

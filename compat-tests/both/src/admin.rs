@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{
-    AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+    AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+    TopicResult,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::Offset;
@@ -122,17 +123,18 @@ fn describe(admin: &Admin, resource: ResourceSpecifier<'_>) -> Result<Value> {
                     .entries
                     .iter()
                     .map(|entry| {
-                        let flags = [entry.is_read_only, entry.is_default, entry.is_sensitive];
                         // Where eligible leader replicas (KIP-966) are finalized, as upstream's image
                         // has them, the default stands in a record. The value is the same.
-                        let source = match entry.source {
-                            ConfigSource::DynamicDefaultBroker
-                                if entry.name == "min.insync.replicas" =>
-                            {
-                                "Default".to_owned()
-                            }
-                            ref source => format!("{source:?}"),
+                        let is_recorded = entry.name == "min.insync.replicas"
+                            && matches!(entry.source, ConfigSource::DynamicDefaultBroker);
+                        let source = if is_recorded {
+                            &ConfigSource::Default
+                        } else {
+                            &entry.source
                         };
+                        let is_default = entry.is_default || is_recorded;
+                        let flags = [entry.is_read_only, is_default, entry.is_sensitive];
+                        let source = format!("{source:?}");
                         json!([entry.name, entry.value, source, flags])
                     })
                     .collect();
@@ -355,7 +357,7 @@ fn retention(broker: &Broker) -> Result<Value> {
     let marks = until(|| {
         let marks = consumer.fetch_watermarks("retained", 0, PATIENCE)?;
         std::thread::park_timeout(Duration::from_millis(100));
-        Ok((marks.0 > 0).then_some(marks))
+        Ok((marks.0 == 2).then_some(marks))
     })?;
     seen.push(json!(marks));
     Ok(json!(seen))

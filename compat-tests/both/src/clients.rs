@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::broker::Broker;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// In place of a time that a broker read from its clock.
 pub(crate) const NOW: &str = "now";
 

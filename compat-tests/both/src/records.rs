@@ -188,7 +188,7 @@ fn by_time(broker: &Broker) -> Result<Value> {
         }
         if time == 20 {
             consumer.assign(&found)?;
-            let mut records = take(&consumer, 3 + 2)?;
+            let mut records = take(&consumer, 3 + 4)?;
             records.sort_by_key(|record| record.to_string());
             seen.push(json!(records));
         }
