@@ -468,6 +468,9 @@ fn records_outside_of_a_transaction_are_refused_as_each_version_knows_it() {
     producer.write(&mut client, "t", 1, &["y"]);
     let refused = producer.try_write_at(&mut client, 11, "t", 0, &["x"]);
     assert_eq!(refused.unwrap(), Err(ErrorCode::TransactionAbortable));
+    let refused = "kafka_server_addpartitionstotxnmanager_verificationfailurerate_total 4\n";
+    let metrics = node.http().get("/metrics").body;
+    assert!(metrics.contains(refused), "{metrics}");
     // Without verification old clients get through.
     let set = json!({"transaction.partition.verification.enable": "false"});
     set_cluster_config(&mut client, &set);
