@@ -327,6 +327,27 @@ fn a_marker_goes_when_nothing_is_left_of_its_transaction_and_readers_had_the_tim
 }
 
 #[test]
+fn a_search_by_time_goes_on_behind_a_segment_of_which_nothing_is_left() {
+    let fs = MemoryFs::default();
+    let (_dir, log) = open(&fs);
+    put_one(&log, "a", Some("1"));
+    seal(&log);
+    put_one(&log, "a", Some("2"));
+    seal(&log);
+    put_one(&log, "b", Some("3"));
+    let config = LogConfig {
+        // One segment of what is sealed: nothing of the first is left.
+        segment_bytes: 100,
+        ..config()
+    };
+    log.update_config(config);
+    compact(&log, NOW.0).unwrap();
+    let end = log.log_end_offset();
+    let found = log.offset_for_timestamp(NOW, end).unwrap().unwrap();
+    assert_eq!(found.offset, Offset(1));
+}
+
+#[test]
 fn what_is_younger_than_the_lag_is_left_alone() {
     let fs = MemoryFs::default();
     let (_dir, log) = open(&fs);
@@ -674,12 +695,10 @@ impl World {
         let found = self.log.offset_for_timestamp(Timestamp(time), end).unwrap();
         let all = entries(&self.log);
         let first = all.iter().find(|entry| entry.time >= time);
-        if let Some(found) = found {
-            let first = first.map(|entry| (entry.offset, entry.time));
-            assert_eq!(Some((found.offset.0, found.timestamp.0)), first);
-        } else if self.start == 0 {
-            assert_eq!(first, None);
-        }
+        assert_eq!(
+            found.map(|found| (found.offset.0, found.timestamp.0)),
+            first.map(|entry| (entry.offset, entry.time))
+        );
     }
 
     fn check(&self) {

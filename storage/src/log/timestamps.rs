@@ -1,7 +1,8 @@
 //! Searches by time, as ListOffsets asks for them.
 //!
-//! Invariant: as upstream, a search looks into the first segment whose largest timestamp is not
-//! older than the one asked for, and nowhere else.
+//! Invariant: a search begins in the first segment whose largest timestamp is not older than the one
+//! asked for, as upstream's, and goes on where that has nothing: it may have been compacted to nothing,
+//! or its records deleted.
 
 use std::sync::Arc;
 
@@ -33,7 +34,9 @@ impl Log {
                 |header| header.max_timestamp >= at,
                 |record| record.timestamp >= at && record.offset >= log_start_offset,
             )?;
-            return Ok(found.filter(|found| found.offset < limit));
+            if let Some(found) = found {
+                return Ok(Some(found).filter(|found| found.offset < limit));
+            }
         }
         Ok(None)
     }
