@@ -106,7 +106,6 @@ fn the_schema_covers_every_version_that_can_be_decoded() {
         ("ShareAcknowledge", 2),
         ("ShareFetch", 2),
         ("WriteShareGroupState", 1),
-        ("WriteTxnMarkers", 2),
     ];
     assert_eq!(longer, expected);
     let decodable: Vec<i16> = codecs().iter().map(|codec| codec.api_key).collect();
