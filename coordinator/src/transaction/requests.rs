@@ -256,8 +256,7 @@ fn initialised(
         | TransactionState::PrepareEpochFence => return Err(ErrorCode::InvalidTxnState.into()),
     }
     // The next epoch may have been given in a time that was undone, to somebody who lives on.
-    let is_unsure = known.soft.is_from_before
-        && (is_newer || expected.is_none_or(|expected| expected == known.producer()));
+    let is_unsure = known.soft.is_from_before;
     let is_exhausted = known.is_exhausted()
         && expected_epoch.is_none_or(|expected| expected == known.value.producer_epoch);
     if is_unsure || is_exhausted {
