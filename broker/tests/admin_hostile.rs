@@ -158,7 +158,7 @@ fn a_stop_answers_a_thousand_who_wait_within_a_second() {
     // Served after all of those before it were accepted.
     node.http().get("/healthz").ok();
     let ended = node.stop();
-    assert!(ended.after < Duration::from_secs(5), "{:?}", ended.after);
+    assert!(ended.after < Duration::from_secs(2), "{:?}", ended.after);
     let mut told = 0;
     for mut stream in waiting {
         let mut answer = String::new();
@@ -243,7 +243,7 @@ fn a_request_that_is_delayed_for_long_does_not_delay_a_stop() {
     let request = protocol::messages::ListOffsetsRequest::default();
     assert!(client.try_ask(7, request).is_err());
     let ended = node.stop();
-    assert!(ended.after < Duration::from_secs(5), "{:?}", ended.after);
+    assert!(ended.after < Duration::from_secs(2), "{:?}", ended.after);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use support::{Client, Node, Start, eventually};
 const LIMIT: usize = 200;
 const CONNECTIONS: usize = 500;
 const PARTITIONS: i32 = 100;
-const MEASURED: Duration = Duration::from_secs(2);
+const MEASURED: Duration = Duration::from_millis(700);
+const WINDOWS: usize = 4;
 
 fn start(folder: &std::path::Path) -> Start {
     let limit = format!("--nofile={LIMIT}:{LIMIT}");
@@ -67,13 +68,17 @@ fn a_node_without_descriptors_serves_whom_it_has_and_waits_for_more() {
     // Segments that roll need new files all the time; those have to come from somewhere.
     load(&mut client, &mut acknowledged, 9);
     assert!(open_files(node.pid()) <= LIMIT);
-    let used = cpu_time(node.pid());
-    // Nothing is waited for: the accept loop has to show what it costs.
-    std::thread::sleep(MEASURED);
-    let used = cpu_time(node.pid()) - used;
+    // Nothing is waited for: the accept loop has to show what it costs. A checkpoint of a hundred logs
+    // falls into some of the windows; what spins does so in all.
+    let windows = (0..WINDOWS).map(|_| {
+        let used = cpu_time(node.pid());
+        std::thread::sleep(MEASURED);
+        cpu_time(node.pid()) - used
+    });
+    let used = windows.min().unwrap();
     println!("{used:?} of processor time in {MEASURED:?} without descriptors");
     assert!(
-        used <= MEASURED / 4,
+        used <= MEASURED / 20,
         "accept spins: {used:?} in {MEASURED:?}"
     );
     let complaints = node.complaints();
