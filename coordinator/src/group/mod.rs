@@ -5,6 +5,8 @@
 //! The group as it is now ([`classic`]) is soft: made from the record at load, gone with the shard.
 
 mod api;
+#[allow(dead_code)]
+mod assignor;
 mod classic;
 mod config;
 mod describe;
@@ -25,6 +27,7 @@ use protocol::{ErrorCode, Timestamp};
 use uuid::Uuid;
 
 pub use api::{DeletedTopic, GroupRequest, GroupResponse, OnError, append_error};
+pub use assignor::TopicView;
 pub use config::GroupCoordinatorConfig;
 
 pub use crate::wire::WireError;
