@@ -169,3 +169,27 @@ pub(crate) fn put_varint(buffer: &mut BytesMut, mut value: u32) {
     }
     buffer.put_u8(value as u8);
 }
+
+pub(crate) fn put_nullable_compact_string(buffer: &mut BytesMut, text: Option<&str>) {
+    match text {
+        Some(text) => put_compact_string(buffer, text),
+        None => put_varint(buffer, 0),
+    }
+}
+
+/// Opens a compact array: the items follow.
+pub(crate) fn put_compact_count(buffer: &mut BytesMut, count: usize) {
+    put_varint(buffer, count as u32 + 1);
+}
+
+pub(crate) fn put_compact_bytes(buffer: &mut BytesMut, bytes: &[u8]) {
+    put_compact_count(buffer, bytes.len());
+    buffer.put_slice(bytes);
+}
+
+/// One tagged field; the number of them stands before the first.
+pub(crate) fn put_tagged_field(buffer: &mut BytesMut, tag: u32, field: &[u8]) {
+    put_varint(buffer, tag);
+    put_varint(buffer, field.len() as u32);
+    buffer.put_slice(field);
+}

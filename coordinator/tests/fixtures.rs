@@ -14,7 +14,10 @@ use coordinator::group::record::{
 use protocol::{Timestamp, TopicId};
 use uuid::Uuid;
 
-const UPSTREAM: &str = include_str!("fixtures/upstream-4.3.1.txt");
+const UPSTREAM: [&str; 2] = [
+    include_str!("fixtures/upstream-4.3.1.txt"),
+    include_str!("fixtures/upstream-4.3.1-consumer-groups.txt"),
+];
 
 fn from_hex(text: &str) -> Bytes {
     let digits: Vec<u8> = text
@@ -28,7 +31,8 @@ fn from_hex(text: &str) -> Bytes {
 }
 
 fn upstream_records() -> impl Iterator<Item = (Bytes, Option<Bytes>)> {
-    let lines = UPSTREAM.lines().filter(|line| !line.starts_with('#'));
+    let lines = UPSTREAM.iter().flat_map(|file| file.lines());
+    let lines = lines.filter(|line| !line.starts_with('#'));
     lines.map(|line| {
         let (key, value) = line.split_once(' ').expect("key and value");
         (from_hex(key), (value != "-").then(|| from_hex(value)))
@@ -50,7 +54,7 @@ fn what_upstream_wrote_is_what_we_write() {
         assert_eq!(record.encode(), Ok((key, value)), "{record:?}");
         count += 1;
     }
-    assert!(count >= 12, "only {count} records");
+    assert!(count >= 91, "only {count} records");
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn a_static_member_of_upstream_is_read() {
         .iter()
         .filter_map(|(key, value)| match decode(key, value.as_ref()) {
             GroupRecord::GroupMetadata { value, .. } => value,
-            GroupRecord::OffsetCommit { .. } => None,
+            GroupRecord::OffsetCommit { .. } | GroupRecord::ConsumerGroup(_) => None,
         });
     let members = groups.flat_map(|group| group.members);
     let member = members
@@ -243,9 +247,9 @@ fn every_version_of_a_group_is_read() {
 
 #[test]
 fn a_record_of_another_type_is_named() {
-    let consumer_group = Bytes::from_static(b"\x00\x03\x00\x01g");
-    let decoded = GroupRecord::decode(&consumer_group, Some(&Bytes::from_static(b"\x00\x00")));
-    assert_eq!(decoded, Ok(Decoded::UnknownType(3)));
+    let share_group = Bytes::from_static(b"\x00\x0b\x00\x01g");
+    let decoded = GroupRecord::decode(&share_group, Some(&Bytes::from_static(b"\x00\x00")));
+    assert_eq!(decoded, Ok(Decoded::UnknownType(11)));
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use coordinator::group::record::{GroupRecord, MemberMetadata};
+use coordinator::group::record::{
+    AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, GroupRecord, MemberMetadata,
+};
 use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
 use coordinator::{ReplyTo, RequestMeta, TransactionResult};
 use datadriven::TestCase;
@@ -542,7 +544,124 @@ fn show_record(record: &GroupRecord) -> String {
                 members.join(", ")
             )
         }
+        GroupRecord::ConsumerGroup(record) => show_consumer_record(record),
     }
+}
+
+fn show_consumer_record(record: &ConsumerGroupRecord) -> String {
+    let name = &record.group_id;
+    let or_tombstone =
+        |text: Option<String>| text.map_or_else(|| " tombstone".to_owned(), |text| text);
+    match &record.entry {
+        ConsumerGroupEntry::Metadata(value) => {
+            let text = value.map(|value| {
+                let hash = if value.metadata_hash == 0 {
+                    " no hash"
+                } else {
+                    ""
+                };
+                format!(" = {}{hash}", value.epoch)
+            });
+            format!("epoch {name}{}", or_tombstone(text))
+        }
+        ConsumerGroupEntry::PartitionMetadata(value) => {
+            let text = value
+                .as_ref()
+                .map(|value| format!(" = {}", show_bytes(value)));
+            format!("partition-metadata {name}{}", or_tombstone(text))
+        }
+        ConsumerGroupEntry::MemberMetadata { member_id, value } => {
+            let text = value.as_ref().map(|value| {
+                let mut text = format!(" topics=({})", value.subscribed_topic_names.join(","));
+                for (what, value) in [
+                    (" instance=", &value.instance_id),
+                    (" rack=", &value.rack_id),
+                    (" regex=", &value.subscribed_topic_regex),
+                    (" assignor=", &value.server_assignor),
+                ] {
+                    if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+                        let _ = write!(text, "{what}{value}");
+                    }
+                }
+                let _ = write!(text, " rebalance={}", value.rebalance_timeout_ms);
+                if let Some(classic) = &value.classic {
+                    let _ = write!(text, " classic session={}", classic.session_timeout_ms);
+                }
+                text
+            });
+            format!(
+                "member {name} {}{}",
+                short_id(member_id),
+                or_tombstone(text)
+            )
+        }
+        ConsumerGroupEntry::TargetAssignmentMetadata(value) => {
+            let text = value.map(|value| {
+                let at = value.assignment_timestamp.0 - START;
+                format!(" = {} at {at}", value.assignment_epoch)
+            });
+            format!("target-epoch {name}{}", or_tombstone(text))
+        }
+        ConsumerGroupEntry::TargetAssignmentMember { member_id, value } => {
+            let text = value
+                .as_ref()
+                .map(|topics| format!(" = {}", show_topics(topics)));
+            format!(
+                "target {name} {}{}",
+                short_id(member_id),
+                or_tombstone(text)
+            )
+        }
+        ConsumerGroupEntry::CurrentMemberAssignment { member_id, value } => {
+            let text = value.as_ref().map(|value| {
+                format!(
+                    " = {}/{} state={} {} revoking {}",
+                    value.member_epoch,
+                    value.previous_member_epoch,
+                    value.state,
+                    show_topics(&value.assigned_partitions),
+                    show_topics(&value.partitions_pending_revocation)
+                )
+            });
+            format!(
+                "current {name} {}{}",
+                short_id(member_id),
+                or_tombstone(text)
+            )
+        }
+        ConsumerGroupEntry::RegularExpression {
+            regular_expression,
+            value,
+        } => {
+            let text = value.as_ref().map(|value| {
+                let at = value.timestamp.0 - START;
+                format!(
+                    " = ({}) version={} at {at}",
+                    value.topics.join(","),
+                    value.version
+                )
+            });
+            format!("regex {name} {regular_expression}{}", or_tombstone(text))
+        }
+    }
+}
+
+/// Topics by the number of their id, a partition with the epoch it was assigned in.
+fn show_topics(topics: &[AssignedTopic]) -> String {
+    let topics = topics.iter().flat_map(|topic| {
+        let id = topic.topic_id.0.as_u128();
+        topic
+            .partitions
+            .iter()
+            .enumerate()
+            .map(move |(index, partition)| {
+                let epochs = topic.assignment_epochs.as_ref();
+                let epoch = epochs.and_then(|epochs| epochs.get(index));
+                let epoch = epoch.map_or(String::new(), |epoch| format!("@{epoch}"));
+                format!("{id}-{partition}{epoch}")
+            })
+    });
+    format!("[{}]", topics.collect::<Vec<_>>().join(" "))
 }
 
 fn show_member(member: &MemberMetadata) -> String {

@@ -9,6 +9,8 @@ mod api;
 mod assignor;
 mod classic;
 mod config;
+#[allow(dead_code)]
+mod consumer;
 mod describe;
 mod join;
 mod membership;
@@ -36,8 +38,9 @@ use crate::{
     TransactionResult,
 };
 use classic::{ClassicGroup, State};
+use consumer::group::ConsumerGroup;
 use offsets::Offsets;
-use record::{GroupMetadataValue, GroupRecord};
+use record::{ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
 use turn::{AfterAppend, Turn};
 
 /// Where the random half of a member id comes from.
@@ -74,7 +77,9 @@ pub struct GroupShard {
     config: Arc<GroupCoordinatorConfig>,
     partition: i32,
     ids: Box<dyn MemberIds>,
+    /// Classic groups. An id is here or among the consumer groups, never in both.
     groups: BTreeMap<Arc<str>, Group>,
+    consumer_groups: BTreeMap<Arc<str>, ConsumerGroup>,
     offsets: Offsets,
     /// When each armed timer is due. A timer that fires early or was moved meanwhile is let pass.
     deadlines: BTreeMap<GroupTimer, Timestamp>,
@@ -113,6 +118,7 @@ impl GroupShard {
             partition,
             ids: Box::new(ids),
             groups: BTreeMap::new(),
+            consumer_groups: BTreeMap::new(),
             offsets: Offsets::default(),
             deadlines: BTreeMap::new(),
             loaded: false,
@@ -138,7 +144,11 @@ impl GroupShard {
                 value,
             })
         });
-        groups.chain(self.offsets.rows())
+        let consumer_groups = self.consumer_groups.values().flat_map(|group| {
+            let rows = group.rows();
+            rows.into_iter().map(GroupRecord::ConsumerGroup)
+        });
+        groups.chain(consumer_groups).chain(self.offsets.rows())
     }
 
     fn dispatch(
@@ -396,6 +406,25 @@ impl GroupShard {
     }
 }
 
+impl GroupShard {
+    fn replay_consumer_group(&mut self, record: &ConsumerGroupRecord) {
+        let group_id = &record.group_id;
+        let group = self.consumer_groups.entry(group_id.clone());
+        let group = group.or_insert_with(|| ConsumerGroup::new(group_id.clone()));
+        group.replay(&record.entry);
+        if group.is_gone() {
+            self.consumer_groups.remove(group_id);
+        } else if self
+            .groups
+            .get(group_id)
+            .is_some_and(|group| group.committed.is_none())
+        {
+            // Offsets alone had made it: no record says that it is a classic group.
+            self.groups.remove(group_id);
+        }
+    }
+}
+
 impl Shard for GroupShard {
     type Request = GroupRequest;
     type Response = GroupResponse;
@@ -449,7 +478,9 @@ impl Shard for GroupShard {
                 key,
                 value: Some(value),
             } => {
-                if !self.groups.contains_key(&key.group_id) {
+                if !self.groups.contains_key(&key.group_id)
+                    && !self.consumer_groups.contains_key(&key.group_id)
+                {
                     // A simple group: offsets without members make it.
                     let live = ClassicGroup::new(key.group_id.clone(), None);
                     self.groups.insert(
@@ -463,6 +494,7 @@ impl Shard for GroupShard {
                 self.offsets.replay(meta, key, value.clone());
             }
             GroupRecord::OffsetCommit { key, value: None } => self.offsets.replay_tombstone(key),
+            GroupRecord::ConsumerGroup(record) => self.replay_consumer_group(record),
         }
         if let Some(output) = &mut self.in_flight {
             output.not_replayed = output.not_replayed.saturating_sub(1);

@@ -4,7 +4,7 @@
 //! of a type not known here is named, so that the loader can skip it instead of giving up.
 //!
 //! Keys open with a 16-bit type, values with a 16-bit version: offset commits are type 1 (0 from
-//! long ago), classic groups type 2. Offset values are written at version 4, or at version 1 where
+//! long ago), classic groups type 2, consumer groups 3 to 8 and 16 ([`ConsumerGroupRecord`]). Offset values are written at version 4, or at version 1 where
 //! the client asked for its own retention; group values at version 3. All versions are read.
 
 use std::sync::Arc;
@@ -12,6 +12,11 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{Timestamp, TopicId};
 
+pub use super::consumer::record::{
+    AssignedTopic, ClassicMemberMetadata, ConsumerGroupEntry, ConsumerGroupMemberMetadataValue,
+    ConsumerGroupMetadataValue, ConsumerGroupRecord, CurrentMemberAssignmentValue,
+    RegularExpressionValue, TargetAssignmentMetadataValue,
+};
 use crate::wire::{
     Reader, TooLong, WireError, put_bytes, put_compact_string, put_string, put_varint,
 };
@@ -32,6 +37,7 @@ pub enum GroupRecord {
         group_id: Arc<str>,
         value: Option<GroupMetadataValue>,
     },
+    ConsumerGroup(ConsumerGroupRecord),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +112,7 @@ impl From<TooLong> for RecordError {
     }
 }
 
-fn malformed(record_type: i16, part: &'static str) -> impl Fn(WireError) -> RecordError {
+pub(crate) fn malformed(record_type: i16, part: &'static str) -> impl Fn(WireError) -> RecordError {
     move |error| RecordError::Malformed {
         record_type,
         part,
@@ -289,7 +295,10 @@ impl GroupRecord {
                 group_id: reader.string().map_err(key_error)?,
                 value: value.map(|value| decode_group_value(value)).transpose()?,
             },
-            unknown => return Ok(Decoded::UnknownType(unknown)),
+            other => match ConsumerGroupRecord::decode(other, &mut reader, value) {
+                Some(record) => GroupRecord::ConsumerGroup(record?),
+                None => return Ok(Decoded::UnknownType(other)),
+            },
         };
         Ok(Decoded::Record(record))
     }
@@ -306,6 +315,7 @@ impl GroupRecord {
                 encode_group_key(group_id)?,
                 value.as_ref().map(encode_group_value).transpose()?,
             )),
+            GroupRecord::ConsumerGroup(record) => record.encode(),
         }
     }
 
@@ -324,6 +334,7 @@ impl GroupRecord {
                     .sum();
                 OVERHEAD + group_id.len() + bytes
             }
+            GroupRecord::ConsumerGroup(record) => record.size_estimate(),
         }
     }
 }
