@@ -2,6 +2,8 @@
 //!
 //! Invariant: same input, same answer as on the JVM, since clients and stored data rest on it.
 
+use uuid::Uuid;
+
 /// The partition of `__consumer_offsets` that a group lives on.
 ///
 /// `partitions` is the number of partitions of the topic, at least 1.
@@ -16,18 +18,49 @@ pub(crate) fn string_hash(text: &str) -> i32 {
     })
 }
 
+/// `Uuid.hashCode()` of the Kafka clients, which is that of `java.util.UUID`, too.
+pub(crate) fn uuid_hash(id: Uuid) -> i32 {
+    let (most, least) = id.as_u64_pair();
+    let both = most ^ least;
+    ((both >> 32) ^ both) as i32
+}
+
 /// The place of a key in the walk over a `HashMap` of `count` strings.
 ///
 /// Keys that share a bucket come in the order they were put.
 pub(crate) fn hash_map_bucket(key: &str, count: usize) -> u32 {
+    bucket(string_hash(key), grown_table_size(count))
+}
+
+/// The place of a key with this hash in the walk over a table of so many buckets.
+pub(crate) fn bucket(hash: i32, table_size: u32) -> u32 {
+    let hash = hash as u32;
+    (hash ^ (hash >> 16)) & (table_size - 1)
+}
+
+/// Buckets of a `HashMap` or `HashSet` that `count` keys were put into one by one.
+pub(crate) fn grown_table_size(count: usize) -> u32 {
     // The table starts at 16 and doubles when it is more than three quarters full.
-    let mut table_size = 16usize;
-    while count * 4 > table_size * 3 {
+    let mut table_size = 16u32;
+    while count as u64 * 4 > u64::from(table_size) * 3 && table_size < TABLE_SIZE_MAX {
         table_size *= 2;
     }
-    let hash = string_hash(key) as u32;
-    (hash ^ (hash >> 16)) & (table_size as u32 - 1)
+    table_size
 }
+
+/// Buckets of a `HashSet` that was made from a collection of `count` keys.
+pub(crate) fn copied_table_size(count: usize) -> u32 {
+    // HashSet(Collection) asks for `max((int) (count / .75f) + 1, 16)`, and a power of two is made
+    // of it: 12 keys, which would grow into 16 buckets, get 32.
+    let asked = count as u64 * 4 / 3 + 1;
+    let size = asked
+        .next_power_of_two()
+        .clamp(16, u64::from(TABLE_SIZE_MAX));
+    u32::try_from(size).unwrap_or(TABLE_SIZE_MAX)
+}
+
+/// `HashMap.MAXIMUM_CAPACITY`
+const TABLE_SIZE_MAX: u32 = 1 << 30;
 
 #[cfg(test)]
 mod tests {

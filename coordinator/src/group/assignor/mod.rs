@@ -6,7 +6,13 @@
 //!
 //! Nothing here knows of racks: upstream's assignors stopped looking at them.
 
+mod order;
+pub(crate) mod range;
+mod subscriptions;
 pub(crate) mod target;
+#[cfg(test)]
+mod tests;
+pub(crate) mod uniform;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -69,4 +75,13 @@ pub(crate) trait Assignor: Send + Sync {
         spec: &GroupSpec,
         topics: &dyn TopicView,
     ) -> Result<GroupAssignment, AssignorError>;
+}
+
+/// Those there are, the first is what a group has unless it is configured otherwise.
+pub(crate) const ASSIGNORS: [&dyn Assignor; 2] = [&uniform::UniformAssignor, &range::RangeAssignor];
+
+pub(crate) fn assignor(name: &str) -> Option<&'static dyn Assignor> {
+    ASSIGNORS
+        .into_iter()
+        .find(|assignor| assignor.name() == name)
 }
