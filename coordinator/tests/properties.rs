@@ -1,5 +1,7 @@
 //! Properties that hold whatever happens to a group coordinator.
 
+// Not every test uses all of it.
+#[allow(dead_code)]
 mod support;
 
 use std::collections::BTreeMap;

@@ -4,19 +4,30 @@
 //! the files; read the difference before believing it. Member ids end in a number instead of a
 //! uuid, times are milliseconds since the start.
 
+#[path = "support/answers.rs"]
+mod answers;
+#[path = "support/consumer_groups.rs"]
+mod consumer_groups;
 mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use answers::{show_described, show_join, show_offsets};
 use bytes::{BufMut, Bytes, BytesMut};
-use coordinator::group::record::{
-    AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, GroupRecord, MemberMetadata,
+use consumer_groups::{
+    assignment_bytes, put_partitions, show_assigned, show_beat, show_consumer_group,
+    show_consumer_record,
 };
-use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
+use coordinator::group::record::{GroupRecord, MemberMetadata};
+use coordinator::group::{
+    ConsumerGroupMigrationPolicy, DeletedTopic, GroupConfig, GroupCoordinatorConfig, GroupRequest,
+    GroupResponse,
+};
 use coordinator::{ReplyTo, RequestMeta, TransactionResult};
 use datadriven::TestCase;
+use protocol::messages::consumer_group_heartbeat_request::TopicPartitions as OwnedTopic;
 use protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use protocol::messages::leave_group_request::MemberIdentity;
 use protocol::messages::offset_commit_request::{
@@ -31,8 +42,8 @@ use protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use protocol::messages::{
-    GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
-    OffsetDeleteRequest, SyncGroupRequest, TopicName, TxnOffsetCommitRequest,
+    ConsumerGroupHeartbeatRequest, GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, SyncGroupRequest, TopicName, TxnOffsetCommitRequest,
 };
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, StrBytes, TopicId};
 use support::{Runtime, Step};
@@ -92,6 +103,8 @@ impl Scenario {
                 self.runtime.end_transaction(producer, result);
                 String::new()
             }
+            "topics" => self.change_topics(&mut args),
+            "group-config" => self.configure_group(&mut args),
             "fail-append" => {
                 let code = args.number("code", 0i16);
                 self.runtime.fail_next_append = ErrorCode::try_from_code(code);
@@ -128,9 +141,53 @@ impl Scenario {
         config.offsets_retention_ms = args.number("retention", config.offsets_retention_ms);
         config.offsets_retention_check_interval_ms =
             args.number("check-interval", config.offsets_retention_check_interval_ms);
+        let interval = config.group_consumer_assignment_interval_ms;
+        config.group_consumer_assignment_interval_ms = args.number("assignment-interval", interval);
+        let max_size = config.group_consumer_max_size;
+        config.group_consumer_max_size = args.number("consumer-max-size", max_size);
+        config.group_consumer_migration_policy = match args.text("migration").as_deref() {
+            None => config.group_consumer_migration_policy,
+            Some("disabled") => ConsumerGroupMigrationPolicy::Disabled,
+            Some("upgrade") => ConsumerGroupMigrationPolicy::Upgrade,
+            Some("downgrade") => ConsumerGroupMigrationPolicy::Downgrade,
+            Some(other) => panic!("migration={other}"),
+        };
         config.removal_batch_bytes_max = args.number("batch-bytes", config.removal_batch_bytes_max);
         let step = self.runtime.reload();
         self.show(&step)
+    }
+
+    /// `foo=(1,3)` is a topic with the id 1 and three partitions; these are all there are.
+    fn change_topics(&mut self, args: &mut Args) -> String {
+        let topics: BTreeMap<Arc<str>, (TopicId, i32)> = std::mem::take(&mut args.values)
+            .into_iter()
+            .map(|(name, values)| {
+                let [id, count] = values.as_slice() else {
+                    panic!("{name} is not given as (id,partitions)");
+                };
+                let id = TopicId(Uuid::from_u128(id.parse().expect("an id")));
+                (Arc::from(name), (id, count.parse().expect("a count")))
+            })
+            .collect();
+        let before = std::mem::replace(&mut self.runtime.cluster.topics, topics);
+        let topics = &self.runtime.cluster.topics;
+        let has_new_topics = topics.keys().any(|name| !before.contains_key(name));
+        let step = self.runtime.metadata_changed(0, has_new_topics);
+        assert!(step.records.is_empty(), "{:?}", step.records);
+        String::new()
+    }
+
+    fn configure_group(&mut self, args: &mut Args) -> String {
+        let mut number = |name: &str| args.text(name).map(|text| text.parse().expect("a number"));
+        let config = GroupConfig {
+            consumer_session_timeout_ms: number("session"),
+            consumer_heartbeat_interval_ms: number("heartbeat"),
+            consumer_assignment_interval_ms: number("interval"),
+        };
+        let group = args.text("group").expect("a group");
+        self.runtime.cluster.groups.insert(group, config);
+        self.runtime.metadata_changed(0, false);
+        String::new()
     }
 
     fn advance(&mut self, args: &mut Args) -> String {
@@ -253,6 +310,8 @@ impl Args {
                 types: strings(self.list("types").unwrap_or_default()),
             },
             "delete" => GroupRequest::DeleteGroup(self.group()),
+            "beat" => GroupRequest::ConsumerGroupHeartbeat(self.beat(input)),
+            "describe-consumer" => GroupRequest::ConsumerGroupDescribe(self.group()),
             "topics-deleted" => {
                 let id = TopicId(Uuid::from_u128(self.number("id", 0)));
                 let names = self.list("topics").unwrap_or_default();
@@ -267,11 +326,39 @@ impl Args {
         (who, meta, request)
     }
 
+    /// With the epoch 0 it is a whole heartbeat, with another one it says what it is told to. The
+    /// input is a regular expression.
+    fn beat(&mut self, input: &str) -> ConsumerGroupHeartbeatRequest {
+        let epoch = self.number("epoch", 0);
+        let joins = epoch == 0;
+        let owned = self.list("owned").or(joins.then(Vec::new));
+        let owned = owned.map(|owned| owned.iter().map(|place| owned_topic(place)).collect());
+        let regex = input.lines().next();
+        let regex = regex.map(|regex| StrBytes::from_string(regex.to_owned()));
+        let names = self.list("topics").map(|names| {
+            let names = names.into_iter().filter(|name| name != "-");
+            names
+                .map(|name| TopicName(StrBytes::from_string(name)))
+                .collect()
+        });
+        ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(self.group())
+            .with_member_id(self.member())
+            .with_member_epoch(epoch)
+            .with_instance_id(self.string("instance"))
+            .with_rack_id(self.string("rack"))
+            .with_rebalance_timeout_ms(self.number("rebalance", if joins { 60_000 } else { -1 }))
+            .with_subscribed_topic_names(names)
+            .with_subscribed_topic_regex(regex)
+            .with_server_assignor(self.string("assignor"))
+            .with_topic_partitions(owned)
+    }
+
     fn join(&mut self) -> JoinGroupRequest {
         let topics = self.list("topics").unwrap_or_default();
         let metadata = match self.text("metadata") {
             Some(opaque) => Bytes::from(opaque),
-            None => subscription(&topics),
+            None => subscription(&topics, self.list("owned")),
         };
         let names = self
             .list("protocols")
@@ -298,7 +385,7 @@ impl Args {
         let assignments = assignments.map(|(member, assignment)| {
             SyncGroupRequestAssignment::default()
                 .with_member_id(StrBytes::from_string(long_id(member)))
-                .with_assignment(Bytes::from(assignment.to_owned()))
+                .with_assignment(assignment_bytes(assignment))
         });
         SyncGroupRequest::default()
             .with_group_id(self.group())
@@ -422,6 +509,8 @@ impl Args {
         });
         OffsetFetchRequestGroup::default()
             .with_group_id(self.group())
+            .with_member_id(self.string("member"))
+            .with_member_epoch(self.number("epoch", -1))
             .with_topics(topics)
     }
 
@@ -452,24 +541,36 @@ fn latest_version(directive: &str) -> i16 {
         "sync" => 4,
         "commit" | "fetch" => 10,
         "describe" => 6,
+        "beat" | "describe-consumer" => 1,
         _ => 5,
     }
+}
+
+/// `1-0` is partition 0 of the topic with the id 1.
+fn owned_topic(place: &str) -> OwnedTopic {
+    let (id, partition) = place.split_once('-').expect("topic and partition");
+    OwnedTopic::default()
+        .with_topic_id(Uuid::from_u128(id.parse().expect("an id")))
+        .with_partitions(vec![partition.parse().expect("a partition")])
 }
 
 fn strings(values: Vec<String>) -> Vec<StrBytes> {
     values.into_iter().map(StrBytes::from_string).collect()
 }
 
-/// A consumer's subscription, version 0.
-fn subscription(topics: &[String]) -> Bytes {
+/// A consumer's subscription: version 0, or version 1 where it says what it owns.
+fn subscription(topics: &[String], owned: Option<Vec<String>>) -> Bytes {
     let mut buffer = BytesMut::new();
-    buffer.put_i16(0);
+    buffer.put_i16(i16::from(owned.is_some()));
     buffer.put_i32(topics.len() as i32);
     for topic in topics {
         buffer.put_i16(topic.len() as i16);
         buffer.put_slice(topic.as_bytes());
     }
     buffer.put_i32(-1);
+    if let Some(owned) = owned {
+        put_partitions(&mut buffer, owned.iter().map(String::as_str));
+    }
     buffer.freeze()
 }
 
@@ -548,122 +649,6 @@ fn show_record(record: &GroupRecord) -> String {
     }
 }
 
-fn show_consumer_record(record: &ConsumerGroupRecord) -> String {
-    let name = &record.group_id;
-    let or_tombstone =
-        |text: Option<String>| text.map_or_else(|| " tombstone".to_owned(), |text| text);
-    match &record.entry {
-        ConsumerGroupEntry::Metadata(value) => {
-            let text = value.map(|value| {
-                let hash = if value.metadata_hash == 0 {
-                    " no hash"
-                } else {
-                    ""
-                };
-                format!(" = {}{hash}", value.epoch)
-            });
-            format!("epoch {name}{}", or_tombstone(text))
-        }
-        ConsumerGroupEntry::PartitionMetadata(value) => {
-            let text = value
-                .as_ref()
-                .map(|value| format!(" = {}", show_bytes(value)));
-            format!("partition-metadata {name}{}", or_tombstone(text))
-        }
-        ConsumerGroupEntry::MemberMetadata { member_id, value } => {
-            let text = value.as_ref().map(|value| {
-                let mut text = format!(" topics=({})", value.subscribed_topic_names.join(","));
-                for (what, value) in [
-                    (" instance=", &value.instance_id),
-                    (" rack=", &value.rack_id),
-                    (" regex=", &value.subscribed_topic_regex),
-                    (" assignor=", &value.server_assignor),
-                ] {
-                    if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-                        let _ = write!(text, "{what}{value}");
-                    }
-                }
-                let _ = write!(text, " rebalance={}", value.rebalance_timeout_ms);
-                if let Some(classic) = &value.classic {
-                    let _ = write!(text, " classic session={}", classic.session_timeout_ms);
-                }
-                text
-            });
-            format!(
-                "member {name} {}{}",
-                short_id(member_id),
-                or_tombstone(text)
-            )
-        }
-        ConsumerGroupEntry::TargetAssignmentMetadata(value) => {
-            let text = value.map(|value| {
-                let at = value.assignment_timestamp.0 - START;
-                format!(" = {} at {at}", value.assignment_epoch)
-            });
-            format!("target-epoch {name}{}", or_tombstone(text))
-        }
-        ConsumerGroupEntry::TargetAssignmentMember { member_id, value } => {
-            let text = value
-                .as_ref()
-                .map(|topics| format!(" = {}", show_topics(topics)));
-            format!(
-                "target {name} {}{}",
-                short_id(member_id),
-                or_tombstone(text)
-            )
-        }
-        ConsumerGroupEntry::CurrentMemberAssignment { member_id, value } => {
-            let text = value.as_ref().map(|value| {
-                format!(
-                    " = {}/{} state={} {} revoking {}",
-                    value.member_epoch,
-                    value.previous_member_epoch,
-                    value.state,
-                    show_topics(&value.assigned_partitions),
-                    show_topics(&value.partitions_pending_revocation)
-                )
-            });
-            format!(
-                "current {name} {}{}",
-                short_id(member_id),
-                or_tombstone(text)
-            )
-        }
-        ConsumerGroupEntry::RegularExpression {
-            regular_expression,
-            value,
-        } => {
-            let text = value.as_ref().map(|value| {
-                let at = value.timestamp.0 - START;
-                format!(
-                    " = ({}) version={} at {at}",
-                    value.topics.join(","),
-                    value.version
-                )
-            });
-            format!("regex {name} {regular_expression}{}", or_tombstone(text))
-        }
-    }
-}
-
-/// Topics by the number of their id, a partition with the epoch it was assigned in.
-fn show_topics(topics: &[AssignedTopic]) -> String {
-    let topics = topics.iter().flat_map(|topic| {
-        let id = topic.topic_id.0.as_u128();
-        topic
-            .partitions
-            .iter()
-            .enumerate()
-            .map(move |(index, partition)| {
-                let epochs = topic.assignment_epochs.as_ref();
-                let epoch = epochs.and_then(|epochs| epochs.get(index));
-                let epoch = epoch.map_or(String::new(), |epoch| format!("@{epoch}"));
-                format!("{id}-{partition}{epoch}")
-            })
-    });
-    format!("[{}]", topics.collect::<Vec<_>>().join(" "))
-}
-
 fn show_member(member: &MemberMetadata) -> String {
     let instance = member.instance_id.as_deref();
     let instance = instance.map_or(String::new(), |instance| format!(" instance={instance}"));
@@ -672,8 +657,12 @@ fn show_member(member: &MemberMetadata) -> String {
         short_id(&member.member_id),
         member.session_timeout_ms,
         member.rebalance_timeout_ms,
-        show_bytes(&member.assignment)
+        show_assignment(&member.assignment)
     )
+}
+
+fn show_assignment(bytes: &[u8]) -> String {
+    show_assigned(bytes).unwrap_or_else(|| show_bytes(bytes))
 }
 
 fn code_name(code: i16) -> String {
@@ -692,7 +681,7 @@ fn show_response(response: &GroupResponse) -> String {
             code_name(response.error_code),
             show_text(response.protocol_type.as_ref()),
             show_text(response.protocol_name.as_ref()),
-            show_bytes(&response.assignment)
+            show_assignment(&response.assignment)
         ),
         GroupResponse::Heartbeat(response) => {
             format!("heartbeat {}", code_name(response.error_code))
@@ -728,115 +717,8 @@ fn show_response(response: &GroupResponse) -> String {
         }
         GroupResponse::DeleteGroup(result) => format!("delete {}", code_name(result.error_code)),
         GroupResponse::TopicsDeleted => "topics deleted".to_owned(),
+        GroupResponse::MetadataChanged => "metadata changed".to_owned(),
+        GroupResponse::ConsumerGroupHeartbeat(response) => show_beat(response),
+        GroupResponse::ConsumerGroupDescribe(group) => show_consumer_group(group),
     }
-}
-
-fn show_join(response: &protocol::messages::JoinGroupResponse) -> String {
-    let mut text = format!("join {}", code_name(response.error_code));
-    let _ = write!(text, " member={:?}", short_id(&response.member_id));
-    if response.generation_id >= 0 {
-        let _ = write!(
-            text,
-            " generation={} type={} protocol={} leader={}",
-            response.generation_id,
-            show_text(response.protocol_type.as_ref()),
-            show_text(response.protocol_name.as_ref()),
-            short_id(&response.leader)
-        );
-    }
-    if response.error_code != 0 && response.protocol_name.is_none() {
-        text.push_str(" protocol=null");
-    }
-    if response.skip_assignment {
-        text.push_str(" skip-assignment");
-    }
-    if !response.members.is_empty() {
-        let members = response
-            .members
-            .iter()
-            .map(|member| short_id(&member.member_id));
-        let _ = write!(text, " members=({})", members.collect::<Vec<_>>().join(","));
-    }
-    text
-}
-
-fn show_offsets(response: &GroupResponse) -> String {
-    let mut text = String::new();
-    if let GroupResponse::OffsetCommit(response) = response {
-        text.push_str("commit");
-        for topic in &response.topics {
-            for partition in &topic.partitions {
-                let (name, index) = (topic.name.as_str(), partition.partition_index);
-                let _ = write!(text, " {name}-{index}={}", code_name(partition.error_code));
-            }
-        }
-    }
-    if let GroupResponse::TxnOffsetCommit(response) = response {
-        text.push_str("txn-commit");
-        for topic in &response.topics {
-            for partition in &topic.partitions {
-                let (name, index) = (topic.name.as_str(), partition.partition_index);
-                let _ = write!(text, " {name}-{index}={}", code_name(partition.error_code));
-            }
-        }
-    }
-    if let GroupResponse::OffsetFetch(response) = response {
-        let _ = write!(text, "fetch {}", code_name(response.error_code));
-        for topic in &response.topics {
-            for partition in &topic.partitions {
-                let (name, index) = (topic.name.as_str(), partition.partition_index);
-                let _ = write!(text, " {name}-{index}={}", partition.committed_offset);
-                if partition.committed_leader_epoch != -1 {
-                    let _ = write!(text, "/epoch={}", partition.committed_leader_epoch);
-                }
-                match partition.metadata.as_ref() {
-                    Some(metadata) if metadata.is_empty() => {}
-                    Some(metadata) => {
-                        let _ = write!(text, "/metadata={metadata}");
-                    }
-                    None => text.push_str("/metadata=null"),
-                }
-                if partition.error_code != 0 {
-                    let _ = write!(text, "/{}", code_name(partition.error_code));
-                }
-            }
-        }
-    }
-    if let GroupResponse::OffsetDelete(response) = response {
-        let _ = write!(text, "delete-offsets {}", code_name(response.error_code));
-        for topic in &response.topics {
-            for partition in &topic.partitions {
-                let (name, index) = (topic.name.as_str(), partition.partition_index);
-                let _ = write!(text, " {name}-{index}={}", code_name(partition.error_code));
-            }
-        }
-    }
-    text
-}
-
-fn show_described(group: &protocol::messages::describe_groups_response::DescribedGroup) -> String {
-    let mut text = format!(
-        "describe {} state={} type={:?} data={:?}",
-        code_name(group.error_code),
-        group.group_state.as_str(),
-        group.protocol_type.as_str(),
-        group.protocol_data.as_str()
-    );
-    if let Some(message) = &group.error_message {
-        let _ = write!(text, " message={:?}", message.as_str());
-    }
-    for member in &group.members {
-        let instance = member.group_instance_id.as_ref();
-        let _ = write!(
-            text,
-            "\n  {} instance={} client={} host={} metadata={} assignment={}",
-            short_id(&member.member_id),
-            show_text(instance),
-            member.client_id,
-            member.client_host,
-            show_bytes(&member.member_metadata),
-            show_bytes(&member.member_assignment)
-        );
-    }
-    text
 }

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::leave_group_request::MemberIdentity;
@@ -21,14 +22,16 @@ use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponseTopic;
 use protocol::messages::{
-    GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
-    LeaveGroupRequest, LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse,
-    OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId, HeartbeatRequest,
+    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use protocol::{ErrorCode, StrBytes, TopicId};
 
 use super::config::GroupCoordinatorConfig;
+use super::consumer::metadata::MetadataChange;
+use super::consumer::refuse_heartbeat;
 use super::transactional::{txn_commit_error, txn_commit_topics};
 use crate::RequestMeta;
 
@@ -49,6 +52,8 @@ pub enum GroupRequest {
         require_stable: bool,
     },
     OffsetDelete(OffsetDeleteRequest),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
+    ConsumerGroupDescribe(GroupId),
     DescribeGroup(GroupId),
     /// Every shard answers with the groups it holds. Filters are as the request brought them.
     ListGroups {
@@ -58,6 +63,8 @@ pub enum GroupRequest {
     DeleteGroup(GroupId),
     /// Topics that are gone from the metadata: their offsets are removed. For every shard.
     TopicsDeleted(Vec<DeletedTopic>),
+    /// Topics or settings of groups are other ones now. For every shard.
+    MetadataChanged(MetadataChange),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +83,14 @@ pub enum GroupResponse {
     TxnOffsetCommit(TxnOffsetCommitResponse),
     OffsetFetch(OffsetFetchResponseGroup),
     OffsetDelete(OffsetDeleteResponse),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerGroupDescribe(DescribedConsumerGroup),
     DescribeGroup(DescribedGroup),
     ListGroups(Vec<ListedGroup>),
     DeleteGroup(DeletableGroupResult),
     /// The removal has begun; large ones go on by timer.
     TopicsDeleted,
+    MetadataChanged,
 }
 
 impl GroupRequest {
@@ -95,10 +105,13 @@ impl GroupRequest {
             GroupRequest::TxnOffsetCommit(request) => Some(&request.group_id.0),
             GroupRequest::OffsetFetch { group, .. } => Some(&group.group_id.0),
             GroupRequest::OffsetDelete(request) => Some(&request.group_id.0),
-            GroupRequest::DescribeGroup(group_id) | GroupRequest::DeleteGroup(group_id) => {
-                Some(&group_id.0)
-            }
-            GroupRequest::ListGroups { .. } | GroupRequest::TopicsDeleted(_) => None,
+            GroupRequest::ConsumerGroupHeartbeat(request) => Some(&request.group_id.0),
+            GroupRequest::DescribeGroup(group_id)
+            | GroupRequest::ConsumerGroupDescribe(group_id)
+            | GroupRequest::DeleteGroup(group_id) => Some(&group_id.0),
+            GroupRequest::ListGroups { .. }
+            | GroupRequest::TopicsDeleted(_)
+            | GroupRequest::MetadataChanged(_) => None,
         }
     }
 
@@ -110,6 +123,12 @@ impl GroupRequest {
         meta: &RequestMeta,
         config: &GroupCoordinatorConfig,
     ) -> Option<GroupResponse> {
+        if let GroupRequest::ConsumerGroupHeartbeat(request) = self {
+            let refusal = refuse_heartbeat(meta.api_version, request, config).err()?;
+            return Some(GroupResponse::ConsumerGroupHeartbeat(
+                refusal.of_heartbeat(),
+            ));
+        }
         let code = match self {
             GroupRequest::JoinGroup(request) => refuse_join(request, config),
             GroupRequest::SyncGroup(request)
@@ -132,10 +151,13 @@ impl GroupRequest {
                 (id.is_empty() || id.len() > STRING_BYTES_MAX).then_some(ErrorCode::InvalidGroupId)
             }
             GroupRequest::OffsetFetch { .. }
+            | GroupRequest::ConsumerGroupHeartbeat(_)
+            | GroupRequest::ConsumerGroupDescribe(_)
             | GroupRequest::DescribeGroup(_)
             | GroupRequest::ListGroups { .. }
             | GroupRequest::DeleteGroup(_)
-            | GroupRequest::TopicsDeleted(_) => None,
+            | GroupRequest::TopicsDeleted(_)
+            | GroupRequest::MetadataChanged(_) => None,
         }?;
         let mut response = OnError::of(self, meta).response(code);
         if let (GroupRequest::JoinGroup(request), GroupResponse::JoinGroup(response)) =
@@ -191,10 +213,13 @@ enum Shape {
     TxnCommit(Vec<TxnOffsetCommitResponseTopic>),
     Fetch(GroupId),
     OffsetDelete,
+    ConsumerHeartbeat,
+    ConsumerDescribe(GroupId),
     Describe(GroupId),
     List,
     Delete(GroupId),
     TopicsDeleted,
+    MetadataChanged,
 }
 
 impl OnError {
@@ -209,10 +234,15 @@ impl OnError {
             GroupRequest::TxnOffsetCommit(request) => Shape::TxnCommit(txn_commit_topics(request)),
             GroupRequest::OffsetFetch { group, .. } => Shape::Fetch(group.group_id.clone()),
             GroupRequest::OffsetDelete(_) => Shape::OffsetDelete,
+            GroupRequest::ConsumerGroupHeartbeat(_) => Shape::ConsumerHeartbeat,
+            GroupRequest::ConsumerGroupDescribe(group_id) => {
+                Shape::ConsumerDescribe(group_id.clone())
+            }
             GroupRequest::DescribeGroup(group_id) => Shape::Describe(group_id.clone()),
             GroupRequest::ListGroups { .. } => Shape::List,
             GroupRequest::DeleteGroup(group_id) => Shape::Delete(group_id.clone()),
             GroupRequest::TopicsDeleted(_) => Shape::TopicsDeleted,
+            GroupRequest::MetadataChanged(_) => Shape::MetadataChanged,
         };
         OnError {
             api_version: meta.api_version,
@@ -247,6 +277,14 @@ impl OnError {
             Shape::OffsetDelete => GroupResponse::OffsetDelete(
                 OffsetDeleteResponse::default().with_error_code(code.code()),
             ),
+            Shape::ConsumerHeartbeat => GroupResponse::ConsumerGroupHeartbeat(
+                ConsumerGroupHeartbeatResponse::default().with_error_code(code.code()),
+            ),
+            Shape::ConsumerDescribe(group_id) => GroupResponse::ConsumerGroupDescribe(
+                DescribedConsumerGroup::default()
+                    .with_group_id(group_id.clone())
+                    .with_error_code(code.code()),
+            ),
             Shape::Describe(group_id) => GroupResponse::DescribeGroup(
                 DescribedGroup::default()
                     .with_group_id(group_id.clone())
@@ -259,6 +297,7 @@ impl OnError {
                     .with_error_code(code.code()),
             ),
             Shape::TopicsDeleted => GroupResponse::TopicsDeleted,
+            Shape::MetadataChanged => GroupResponse::MetadataChanged,
         }
     }
 }

@@ -2,6 +2,27 @@
 //!
 //! Invariant: plain values, already validated; key strings stay with the broker.
 
+use std::sync::Arc;
+
+/// Which way groups may change between the classic and the consumer protocol while members are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerGroupMigrationPolicy {
+    Bidirectional,
+    Upgrade,
+    Downgrade,
+    Disabled,
+}
+
+impl ConsumerGroupMigrationPolicy {
+    pub(crate) fn allows_upgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    pub(crate) fn allows_downgrade(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
+    }
+}
+
 /// The settings of the group coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupCoordinatorConfig {
@@ -21,6 +42,20 @@ pub struct GroupCoordinatorConfig {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`
     pub offsets_retention_check_interval_ms: i64,
+    /// `group.consumer.session.timeout.ms`
+    pub group_consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`
+    pub group_consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.assignment.interval.ms`
+    pub group_consumer_assignment_interval_ms: i32,
+    /// `group.consumer.regex.refresh.interval.ms`
+    pub group_consumer_regex_refresh_interval_ms: i32,
+    /// `group.consumer.max.size`
+    pub group_consumer_max_size: i32,
+    /// `group.consumer.assignors`: the names of assignors, the first for groups that ask for none.
+    pub group_consumer_assignors: Vec<Arc<str>>,
+    /// `group.consumer.migration.policy`
+    pub group_consumer_migration_policy: ConsumerGroupMigrationPolicy,
     /// How many bytes of tombstones one batch may hold when offsets are removed in bulk.
     pub removal_batch_bytes_max: usize,
 }
@@ -36,6 +71,13 @@ impl Default for GroupCoordinatorConfig {
             offset_metadata_max_bytes: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,
+            group_consumer_session_timeout_ms: 45_000,
+            group_consumer_heartbeat_interval_ms: 5_000,
+            group_consumer_assignment_interval_ms: 1_000,
+            group_consumer_regex_refresh_interval_ms: 600_000,
+            group_consumer_max_size: i32::MAX,
+            group_consumer_assignors: vec![Arc::from("uniform"), Arc::from("range")],
+            group_consumer_migration_policy: ConsumerGroupMigrationPolicy::Bidirectional,
             removal_batch_bytes_max: 256 * 1024,
         }
     }

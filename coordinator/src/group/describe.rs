@@ -8,12 +8,13 @@ use protocol::messages::list_groups_response::ListedGroup;
 use protocol::{ErrorCode, StrBytes};
 
 use super::GroupShard;
-use super::classic::{ClassicGroup, Member, State};
+use super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, Member, State};
 use super::turn::{optional_text, text};
 
 /// What upstream calls a group that is not there.
 const DEAD: &str = "Dead";
 const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
 
 impl GroupShard {
     pub(crate) fn describe(&self, group_id: &GroupId, api_version: i16) -> DescribedGroup {
@@ -23,11 +24,16 @@ impl GroupShard {
             None if api_version >= 6 => described
                 .with_group_state(text(DEAD))
                 .with_error_code(ErrorCode::GroupIdNotFound.code())
-                .with_error_message(Some(text(&format!(
-                    "Group {} not found.",
-                    group_id.as_str()
-                )))),
+                .with_error_message(Some(text(&self.no_classic_group(group_id.as_str())))),
             None => described.with_group_state(text(DEAD)),
+        }
+    }
+
+    fn no_classic_group(&self, group_id: &str) -> String {
+        if self.consumer_groups.contains_key(group_id) {
+            format!("Group {group_id} is not a classic group.")
+        } else {
+            format!("Group {group_id} not found.")
         }
     }
 
@@ -37,14 +43,31 @@ impl GroupShard {
             let name = group.state().name().to_lowercase();
             states.is_empty() || states.iter().any(|state| state.trim() == name)
         };
-        if !types.is_empty() && !types.iter().any(|wanted| wanted.to_lowercase() == CLASSIC) {
-            return Vec::new();
-        }
+        let of_type = |name: &str| {
+            types.is_empty() || types.iter().any(|wanted| wanted.to_lowercase() == name)
+        };
+        let is_listed = of_type(CLASSIC);
         let groups = self
             .groups
             .values()
             .map(|group| &group.live)
-            .filter(of_state);
+            .filter(of_state)
+            .filter(|_| is_listed);
+        let consumer_groups = self
+            .consumer_groups
+            .values()
+            .filter(|_| of_type(CONSUMER))
+            .filter(|group| {
+                let name = group.state().name().to_lowercase();
+                states.is_empty() || states.iter().any(|state| state.trim() == name)
+            });
+        let consumer_groups = consumer_groups.map(|group| {
+            ListedGroup::default()
+                .with_group_id(GroupId(text(&group.id)))
+                .with_protocol_type(text(CONSUMER_PROTOCOL_TYPE))
+                .with_group_state(text(group.state().name()))
+                .with_group_type(text(CONSUMER))
+        });
         let listed = groups.map(|group| {
             ListedGroup::default()
                 .with_group_id(GroupId(text(&group.id)))
@@ -52,7 +75,7 @@ impl GroupShard {
                 .with_group_state(text(group.state().name()))
                 .with_group_type(text(CLASSIC))
         });
-        listed.collect()
+        listed.chain(consumer_groups).collect()
     }
 }
 

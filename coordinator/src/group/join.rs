@@ -11,6 +11,7 @@ use protocol::messages::JoinGroupRequest;
 
 use super::api::STRING_BYTES_MAX;
 use super::classic::{ClassicGroup, Member, State, SupportedProtocol, Waiting};
+use super::removal::group_tombstones;
 use super::turn::{AfterAppend, StaticMemberChange, Turn, optional_text};
 use super::{Group, GroupShard};
 use crate::{ReplyTo, RequestMeta};
@@ -57,6 +58,13 @@ impl GroupShard {
             meta,
             request,
         };
+        let consumer_group = self.consumer_groups.get(request.group_id.as_str());
+        if consumer_group.is_some_and(|group| group.size() > 0) {
+            self.join_consumer_group(turn, waiting, meta, request);
+            return;
+        }
+        // One without members gives way.
+        let tombstones = consumer_group.map(group_tombstones).unwrap_or_default();
         let is_new_group = !self.groups.contains_key(request.group_id.as_str());
         if is_new_group {
             if !member_id.is_empty() {
@@ -88,6 +96,7 @@ impl GroupShard {
         }
         if is_new_group && turn.records.is_empty() {
             let group = &*group;
+            turn.records.extend(tombstones);
             turn.write_group(group, group.to_empty_record());
             turn.after_append = AfterAppend::NewGroup(group.id.clone());
         }

@@ -30,9 +30,12 @@ impl GroupShard {
             token,
             api_version: meta.api_version,
         };
-        match self.groups.get_mut(request.group_id.as_str()) {
-            Some(group) => group.live.sync(turn, waiting, request),
-            None => turn.sync_error(waiting, ErrorCode::UnknownMemberId),
+        if let Some(group) = self.groups.get_mut(request.group_id.as_str()) {
+            group.live.sync(turn, waiting, request);
+        } else if let Some(group) = self.consumer_groups.get(request.group_id.as_str()) {
+            self.sync_consumer_group(turn, waiting, group, request);
+        } else {
+            turn.sync_error(waiting, ErrorCode::UnknownMemberId);
         }
     }
 
@@ -42,10 +45,12 @@ impl GroupShard {
         token: ReplyTo,
         request: &HeartbeatRequest,
     ) {
-        let group = self.groups.get_mut(request.group_id.as_str());
-        let result = match group {
-            Some(group) => group.live.heartbeat(turn, request),
-            None => Err(ErrorCode::UnknownMemberId),
+        let result = if let Some(group) = self.groups.get_mut(request.group_id.as_str()) {
+            group.live.heartbeat(turn, request)
+        } else if let Some(group) = self.consumer_groups.get(request.group_id.as_str()) {
+            self.heartbeat_consumer_group(turn, group, request)
+        } else {
+            Err(ErrorCode::UnknownMemberId)
         };
         let response = HeartbeatResponse::default().with_error_code(protocol::code_of(result));
         turn.reply(token, GroupResponse::Heartbeat(response));
@@ -58,6 +63,10 @@ impl GroupShard {
         meta: &RequestMeta,
         request: &LeaveGroupRequest,
     ) {
+        if self.consumer_groups.contains_key(request.group_id.as_str()) {
+            self.leave_consumer_group(turn, token, meta, request);
+            return;
+        }
         let members = leaving(request, meta.api_version);
         let Some(group) = self.groups.get_mut(request.group_id.as_str()) else {
             turn.fail(token, ErrorCode::UnknownMemberId);

@@ -9,7 +9,6 @@ mod api;
 mod assignor;
 mod classic;
 mod config;
-#[allow(dead_code)]
 mod consumer;
 mod describe;
 mod join;
@@ -22,7 +21,7 @@ mod subscription;
 mod transactional;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::{ErrorCode, Timestamp};
@@ -30,7 +29,8 @@ use uuid::Uuid;
 
 pub use api::{DeletedTopic, GroupRequest, GroupResponse, OnError, append_error};
 pub use assignor::TopicView;
-pub use config::GroupCoordinatorConfig;
+pub use config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
+pub use consumer::metadata::{GroupConfig, MetadataChange, MetadataView};
 
 pub use crate::wire::WireError;
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
 };
 use classic::{ClassicGroup, State};
 use consumer::group::ConsumerGroup;
+use consumer::metadata::NoMetadata;
 use offsets::Offsets;
 use record::{ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
 use turn::{AfterAppend, Turn};
@@ -66,6 +67,33 @@ pub enum GroupTimer {
     Join { group_id: Arc<str> },
     /// The sync phase of a rebalance.
     Sync { group_id: Arc<str> },
+    /// A consumer group's member, of either protocol.
+    ConsumerSession {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+    },
+    /// A member has to give up partitions.
+    ConsumerRebalance {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+    },
+    /// A consumer group's member of the classic protocol has to join again.
+    ConsumerJoin {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+    },
+    /// Such a member has to fetch its assignment.
+    ConsumerSync {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+    },
+    /// The regular expressions of a consumer group are to be resolved.
+    Regex { group_id: Arc<str> },
+    /// A consumer group has just become a classic one.
+    Downgraded {
+        group_id: Arc<str>,
+        rebalances: bool,
+    },
     /// The next look for expired offsets.
     Expiration,
     /// More offsets of deleted topics are to be removed.
@@ -81,6 +109,9 @@ pub struct GroupShard {
     groups: BTreeMap<Arc<str>, Group>,
     consumer_groups: BTreeMap<Arc<str>, ConsumerGroup>,
     offsets: Offsets,
+    metadata: Arc<dyn MetadataView>,
+    /// The version of the metadata when topics were created last.
+    last_new_topics_version: i64,
     /// When each armed timer is due. A timer that fires early or was moved meanwhile is let pass.
     deadlines: BTreeMap<GroupTimer, Timestamp>,
     loaded: bool,
@@ -120,6 +151,8 @@ impl GroupShard {
             groups: BTreeMap::new(),
             consumer_groups: BTreeMap::new(),
             offsets: Offsets::default(),
+            metadata: Arc::new(NoMetadata),
+            last_new_topics_version: -1,
             deadlines: BTreeMap::new(),
             loaded: false,
             tokens_given: 0,
@@ -127,6 +160,13 @@ impl GroupShard {
             expiry_resumes_at: None,
             deleted_topics: Vec::new(),
         }
+    }
+
+    /// What the shard knows of the cluster before the first change is told.
+    pub fn with_metadata(mut self, view: Arc<dyn MetadataView>) -> Self {
+        self.last_new_topics_version = view.version();
+        self.metadata = view;
+        self
     }
 
     pub fn partition(&self) -> i32 {
@@ -178,6 +218,13 @@ impl GroupShard {
                 self.fetch(turn, token, group, *require_stable);
             }
             GroupRequest::OffsetDelete(request) => self.delete_offsets(turn, token, request),
+            GroupRequest::ConsumerGroupHeartbeat(request) => {
+                self.consumer_heartbeat(turn, token, meta, request);
+            }
+            GroupRequest::ConsumerGroupDescribe(group_id) => {
+                let described = self.describe_consumer_group(turn, group_id);
+                turn.reply(token, GroupResponse::ConsumerGroupDescribe(described));
+            }
             GroupRequest::DescribeGroup(group_id) => {
                 let described = self.describe(group_id, meta.api_version);
                 turn.reply(token, GroupResponse::DescribeGroup(described));
@@ -187,6 +234,10 @@ impl GroupShard {
             }
             GroupRequest::DeleteGroup(group_id) => self.delete_group(turn, token, group_id),
             GroupRequest::TopicsDeleted(topics) => self.topics_deleted(turn, token, topics),
+            GroupRequest::MetadataChanged(change) => {
+                self.metadata_changed(change);
+                turn.reply(token, GroupResponse::MetadataChanged);
+            }
         }
         self.shape_failures(turn, meta, request);
     }
@@ -222,6 +273,27 @@ impl GroupShard {
                     group.live.sync_timer_expired(turn);
                 }
             }
+            GroupTimer::ConsumerSession {
+                group_id,
+                member_id,
+            } => self.consumer_session_expired(turn, &group_id, &member_id),
+            GroupTimer::ConsumerRebalance {
+                group_id,
+                member_id,
+            } => self.consumer_rebalance_expired(turn, &group_id, &member_id),
+            GroupTimer::ConsumerJoin {
+                group_id,
+                member_id,
+            }
+            | GroupTimer::ConsumerSync {
+                group_id,
+                member_id,
+            } => self.fence(turn, &group_id, &BTreeSet::from([member_id])),
+            GroupTimer::Regex { group_id } => self.resolve_regexes(turn, &group_id),
+            GroupTimer::Downgraded {
+                group_id,
+                rebalances,
+            } => self.downgraded(turn, &group_id, rebalances),
             GroupTimer::Expiration => self.expire(turn),
             GroupTimer::Removal => self.remove_deleted_topics(turn),
         }
@@ -240,9 +312,10 @@ impl GroupShard {
                 group.prepare_rebalance(turn, "freshly loaded group is over capacity");
             }
         }
+        self.resume_consumer_groups(turn);
         tracing::debug!(
             partition = self.partition,
-            groups = self.groups.len(),
+            groups = self.groups.len() + self.consumer_groups.len(),
             "groups loaded"
         );
         let interval = turn.config.offsets_retention_check_interval_ms;
@@ -267,6 +340,7 @@ impl GroupShard {
             let value = group.to_record(|member| member.assignment.clone());
             turn.write_group(group, value);
         }
+        self.end_consumer_memberships(turn);
     }
 
     fn clock_moved(&mut self, turn: &mut Turn, by_ms: i64) {
@@ -300,6 +374,11 @@ impl GroupShard {
             AfterAppend::StaticMember(change) => {
                 if let Some(group) = self.groups.get_mut(&change.group_id) {
                     group.live.undo_static_member(turn, &change, code);
+                }
+            }
+            AfterAppend::Upgraded(group_id) => {
+                if let Some(group) = self.groups.get(&group_id) {
+                    group.live.go_on_waiting(turn);
                 }
             }
             AfterAppend::Expiration => {
@@ -407,18 +486,27 @@ impl GroupShard {
 }
 
 impl GroupShard {
+    /// Every consumer group looks at its topics anew with its next heartbeat.
+    fn metadata_changed(&mut self, change: &MetadataChange) {
+        if change.has_new_topics {
+            self.last_new_topics_version = change.view.version();
+        }
+        self.metadata = change.view.clone();
+        for group in self.consumer_groups.values_mut() {
+            group.soft.metadata_refresh = None;
+        }
+    }
+
     fn replay_consumer_group(&mut self, record: &ConsumerGroupRecord) {
         let group_id = &record.group_id;
+        let is_new = !self.consumer_groups.contains_key(group_id);
         let group = self.consumer_groups.entry(group_id.clone());
         let group = group.or_insert_with(|| ConsumerGroup::new(group_id.clone()));
         group.replay(&record.entry);
+        let is_simple = |group: &Group| group.committed.is_none();
         if group.is_gone() {
             self.consumer_groups.remove(group_id);
-        } else if self
-            .groups
-            .get(group_id)
-            .is_some_and(|group| group.committed.is_none())
-        {
+        } else if is_new && self.groups.get(group_id).is_some_and(is_simple) {
             // Offsets alone had made it: no record says that it is a classic group.
             self.groups.remove(group_id);
         }

@@ -224,12 +224,15 @@ impl GroupShard {
         meta: &RequestMeta,
         request: &OffsetCommitRequest,
     ) {
-        let admitted = match self.groups.get_mut(request.group_id.as_str()) {
-            Some(group) => group.live.admit_commit(turn, request),
+        let classic = self.groups.get_mut(request.group_id.as_str());
+        let consumer = self.consumer_groups.get(request.group_id.as_str());
+        let admitted = match (consumer, classic) {
+            (Some(group), _) => group.admit_commit(meta.api_version, request),
+            (None, Some(group)) => group.live.admit_commit(turn, request),
             // Nobody's group: a simple consumer keeps its offsets there. Replay makes the group.
-            None if request.generation_id_or_member_epoch < 0 => Ok(()),
-            None if meta.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),
-            None => Err(ErrorCode::IllegalGeneration),
+            (None, None) if request.generation_id_or_member_epoch < 0 => Ok(()),
+            (None, None) if meta.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),
+            (None, None) => Err(ErrorCode::IllegalGeneration),
         };
         if let Err(code) = admitted {
             turn.fail(token, code);
@@ -285,6 +288,14 @@ impl GroupShard {
         require_stable: bool,
     ) {
         let group_id = request.group_id.as_str();
+        let member_id = request.member_id.as_deref();
+        let consumer_group = self.consumer_groups.get(group_id);
+        if let Some(Err(code)) =
+            consumer_group.map(|group| group.admit_fetch(member_id, request.member_epoch))
+        {
+            turn.fail(token, code);
+            return;
+        }
         let committed = self.offsets.of_group(group_id);
         let is_unstable = |topic: &str, partition| {
             require_stable && self.offsets.is_pending(group_id, topic, partition)
@@ -321,20 +332,28 @@ impl GroupShard {
         token: ReplyTo,
         request: &OffsetDeleteRequest,
     ) {
-        let response = match self.groups.get(request.group_id.as_str()) {
-            None => Err(ErrorCode::GroupIdNotFound),
-            Some(group)
+        let topics = request.topics.iter();
+        let classic = self.groups.get(request.group_id.as_str());
+        let consumer = self.consumer_groups.get(request.group_id.as_str());
+        let response = match (consumer, classic) {
+            (None, None) => Err(ErrorCode::GroupIdNotFound),
+            (Some(group), _) => Ok(topics
+                .map(|topic| {
+                    let subscribed = group.is_subscribed_to(&topic.name);
+                    self.delete_topic(turn, &group.id, subscribed, topic)
+                })
+                .collect()),
+            (None, Some(group))
                 if group.live.state() != State::Empty && !group.live.uses_consumer_protocol() =>
             {
                 Err(ErrorCode::NonEmptyGroup)
             }
-            Some(group) => {
-                let group = &group.live;
-                let topics = request.topics.iter();
-                Ok(topics
-                    .map(|topic| self.delete_topic(turn, group, topic))
-                    .collect())
-            }
+            (None, Some(group)) => Ok(topics
+                .map(|topic| {
+                    let subscribed = group.live.is_subscribed_to(&topic.name);
+                    self.delete_topic(turn, &group.live.id, subscribed, topic)
+                })
+                .collect()),
         };
         match response {
             Ok(topics) => {
@@ -348,11 +367,11 @@ impl GroupShard {
     fn delete_topic(
         &self,
         turn: &mut Turn,
-        group: &ClassicGroup,
+        group_id: &Arc<str>,
+        subscribed: bool,
         topic: &OffsetDeleteRequestTopic,
     ) -> OffsetDeleteResponseTopic {
         let name: Arc<str> = Arc::from(topic.name.as_str());
-        let subscribed = group.is_subscribed_to(&name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
             let index = partition.partition_index;
@@ -361,10 +380,10 @@ impl GroupShard {
             } else {
                 Ok(())
             };
-            let is_known = self.offsets.contains(&group.id, &name, index)
-                || self.offsets.is_pending(&group.id, &name, index);
+            let is_known = self.offsets.contains(group_id, &name, index)
+                || self.offsets.is_pending(group_id, &name, index);
             if result.is_ok() && is_known {
-                turn.records.push(tombstone(&group.id, &name, index));
+                turn.records.push(tombstone(group_id, &name, index));
             }
             partitions.push(
                 OffsetDeleteResponsePartition::default()

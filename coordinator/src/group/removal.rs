@@ -9,6 +9,7 @@ use protocol::messages::delete_groups_response::DeletableGroupResult;
 use protocol::{ErrorCode, Timestamp, TopicId};
 
 use super::classic::{ClassicGroup, State};
+use super::consumer::group::ConsumerGroup;
 use super::offsets::tombstone;
 use super::record::{GroupRecord, OffsetCommitValue};
 use super::turn::{AfterAppend, Turn};
@@ -23,8 +24,43 @@ enum AgeBase {
     State(Option<Timestamp>),
 }
 
-impl ClassicGroup {
+/// A group of any kind, for the walk that looks for expired offsets.
+trait Expiring {
     /// What its offsets age from; none while they are kept whatever their age.
+    fn age_base(&self) -> Option<AgeBase>;
+
+    fn is_subscribed_to(&self, topic: &str) -> bool;
+
+    /// What removes the group, if it has no members. A few records: one batch holds them all.
+    fn tombstones_if_empty(&self) -> Vec<GroupRecord>;
+}
+
+impl Expiring for ConsumerGroup {
+    fn age_base(&self) -> Option<AgeBase> {
+        Some(AgeBase::Commit)
+    }
+
+    fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.is_subscribed_to(topic)
+    }
+
+    fn tombstones_if_empty(&self) -> Vec<GroupRecord> {
+        if self.size() == 0 {
+            group_tombstones(self)
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+pub(crate) fn group_tombstones(group: &ConsumerGroup) -> Vec<GroupRecord> {
+    let entries = group.tombstones().into_iter();
+    entries
+        .map(|entry| GroupRecord::ConsumerGroup(group.record(entry)))
+        .collect()
+}
+
+impl Expiring for ClassicGroup {
     fn age_base(&self) -> Option<AgeBase> {
         match (&self.protocol_type, self.state()) {
             (None, _) => Some(AgeBase::Commit),
@@ -37,6 +73,20 @@ impl ClassicGroup {
             (Some(_), State::Stable)
             | (Some(_), State::PreparingRebalance { .. } | State::CompletingRebalance) => None,
         }
+    }
+
+    fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.is_subscribed_to(topic)
+    }
+
+    fn tombstones_if_empty(&self) -> Vec<GroupRecord> {
+        if self.state() != State::Empty {
+            return Vec::new();
+        }
+        vec![GroupRecord::GroupMetadata {
+            group_id: self.id.clone(),
+            value: None,
+        }]
     }
 }
 
@@ -75,6 +125,17 @@ impl Batch {
         turn.records.push(record);
         true
     }
+
+    /// All of them or none.
+    fn push_all(&mut self, turn: &mut Turn, records: Vec<GroupRecord>) -> bool {
+        let size: usize = records.iter().map(GroupRecord::size_estimate).sum();
+        if self.bytes > 0 && self.bytes + size > self.bytes_max {
+            return false;
+        }
+        self.bytes += size;
+        turn.records.extend(records);
+        true
+    }
 }
 
 impl GroupShard {
@@ -85,8 +146,19 @@ impl GroupShard {
             .expiry_resumes_at
             .take()
             .unwrap_or_else(|| Arc::from(""));
-        for (group_id, group) in self.groups.range(from..) {
-            if !self.expire_group(turn, &mut batch, &group.live) {
+        let classic = self.groups.range(from.clone()..).map(|(id, group)| {
+            let group: &dyn Expiring = &group.live;
+            (id, group)
+        });
+        let consumer = self.consumer_groups.range(from..).map(|(id, group)| {
+            let group: &dyn Expiring = group;
+            (id, group)
+        });
+        // One walk over both kinds, so that it can go on from any id.
+        let mut groups: Vec<_> = classic.chain(consumer).collect();
+        groups.sort_unstable_by_key(|(id, _)| *id);
+        for (group_id, group) in groups {
+            if !self.expire_group(turn, &mut batch, group_id, group) {
                 self.expiry_resumes_at = Some(group_id.clone());
                 break;
             }
@@ -103,9 +175,15 @@ impl GroupShard {
     }
 
     /// False when the batch is full before the group is done.
-    fn expire_group(&self, turn: &mut Turn, batch: &mut Batch, group: &ClassicGroup) -> bool {
+    fn expire_group(
+        &self,
+        turn: &mut Turn,
+        batch: &mut Batch,
+        group_id: &Arc<str>,
+        group: &dyn Expiring,
+    ) -> bool {
         let mut all_expired = true;
-        if let Some(topics) = self.offsets.of_group(&group.id) {
+        if let Some(topics) = self.offsets.of_group(group_id) {
             let Some(base) = group.age_base() else {
                 return true;
             };
@@ -114,26 +192,17 @@ impl GroupShard {
                 let subscribed = group.is_subscribed_to(topic);
                 for (&partition, committed) in partitions {
                     let expired = is_expired(&committed.value, base, now, retention_ms);
-                    if subscribed
-                        || !expired
-                        || self.offsets.is_pending(&group.id, topic, partition)
+                    if subscribed || !expired || self.offsets.is_pending(group_id, topic, partition)
                     {
                         all_expired = false;
-                    } else if !batch.push(turn, tombstone(&group.id, topic, partition)) {
+                    } else if !batch.push(turn, tombstone(group_id, topic, partition)) {
                         return false;
                     }
                 }
             }
         }
-        if all_expired && group.state() == State::Empty && !self.offsets.has_pending(&group.id) {
-            let value = None;
-            return batch.push(
-                turn,
-                GroupRecord::GroupMetadata {
-                    group_id: group.id.clone(),
-                    value,
-                },
-            );
+        if all_expired && !self.offsets.has_pending(group_id) {
+            return batch.push_all(turn, group.tombstones_if_empty());
         }
         true
     }
@@ -185,11 +254,25 @@ impl GroupShard {
     }
 
     pub(crate) fn delete_group(&mut self, turn: &mut Turn, token: ReplyTo, group_id: &GroupId) {
-        let result = match self.groups.get(group_id.as_str()) {
-            None => Err(ErrorCode::GroupIdNotFound),
-            Some(group) if group.live.state() != State::Empty => Err(ErrorCode::NonEmptyGroup),
-            Some(group) => {
-                let id = &group.live.id;
+        let classic = self.groups.get(group_id.as_str());
+        let consumer = self.consumer_groups.get(group_id.as_str());
+        let found = match (consumer, classic) {
+            (None, None) => Err(ErrorCode::GroupIdNotFound),
+            (Some(group), _) if group.size() > 0 => Err(ErrorCode::NonEmptyGroup),
+            (Some(group), _) => Ok((&group.id, group_tombstones(group))),
+            (None, Some(group)) if group.live.state() != State::Empty => {
+                Err(ErrorCode::NonEmptyGroup)
+            }
+            (None, Some(group)) => {
+                let group_id = group.live.id.clone();
+                let value = None;
+                let record = GroupRecord::GroupMetadata { group_id, value };
+                Ok((&group.live.id, vec![record]))
+            }
+        };
+        let result = match found {
+            Err(code) => Err(code),
+            Ok((id, tombstones)) => {
                 for (topic, partitions) in self.offsets.of_group(id).into_iter().flatten() {
                     let partitions = partitions.keys();
                     turn.records
@@ -204,11 +287,7 @@ impl GroupShard {
                         key: key.clone(),
                         value: None,
                     }));
-                let group_id = id.clone();
-                turn.records.push(GroupRecord::GroupMetadata {
-                    group_id,
-                    value: None,
-                });
+                turn.records.extend(tombstones);
                 Ok(())
             }
         };

@@ -26,11 +26,16 @@ impl GroupShard {
         token: ReplyTo,
         request: &TxnOffsetCommitRequest,
     ) {
-        let admitted = match self.groups.get(request.group_id.as_str()) {
-            Some(group) => group.live.admit_in_transaction(request),
+        let consumer = self.consumer_groups.get(request.group_id.as_str());
+        let classic = self.groups.get(request.group_id.as_str());
+        let admitted = match (consumer, classic) {
+            (Some(group), _) => {
+                group.admit_in_transaction(request, |name| self.metadata.topic_id(name))
+            }
+            (None, Some(group)) => group.live.admit_in_transaction(request),
             // Nobody's group: a consumer without membership keeps its offsets there.
-            None if request.generation_id < 0 => Ok(()),
-            None => Err(ErrorCode::IllegalGeneration),
+            (None, None) if request.generation_id < 0 => Ok(()),
+            (None, None) => Err(ErrorCode::IllegalGeneration),
         };
         if let Err(code) = admitted {
             turn.fail(token, code);

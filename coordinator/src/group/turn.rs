@@ -12,7 +12,7 @@ use protocol::{ErrorCode, StrBytes, Timestamp};
 
 use super::api::shape_join;
 use super::classic::{ClassicGroup, Member, Waiting};
-use super::record::{GroupMetadataValue, GroupRecord};
+use super::record::{ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
 use super::{GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
 use crate::{Effect, ReplyTo, TransactionalAppend};
 
@@ -42,6 +42,8 @@ pub(crate) enum AfterAppend {
     },
     /// A failure gives the static member its old place back.
     StaticMember(Box<StaticMemberChange>),
+    /// A failure leaves the classic group as it was.
+    Upgraded(Arc<str>),
     /// A failure puts the removal off.
     Expiration,
     Removal,
@@ -118,6 +120,55 @@ impl Turn {
         self.cancel(heartbeat_timer(group_id, member_id));
     }
 
+    pub(crate) fn arm_consumer_session(&mut self, group: &Arc<str>, member: &Arc<str>, ms: i32) {
+        self.arm(consumer_session(group, member), ms);
+    }
+
+    pub(crate) fn cancel_consumer_session(&mut self, group: &Arc<str>, member: &Arc<str>) {
+        self.cancel(consumer_session(group, member));
+    }
+
+    pub(crate) fn arm_consumer_rebalance(&mut self, group: &Arc<str>, member: &Arc<str>, ms: i32) {
+        self.arm(consumer_rebalance(group, member), ms);
+    }
+
+    pub(crate) fn cancel_consumer_rebalance(&mut self, group: &Arc<str>, member: &Arc<str>) {
+        self.cancel(consumer_rebalance(group, member));
+    }
+
+    /// Of a member of the classic protocol: it need neither join nor sync any more.
+    pub(crate) fn cancel_consumer_protocol(&mut self, group: &Arc<str>, member: &Arc<str>) {
+        self.cancel(consumer_join(group, member));
+        self.cancel(consumer_sync(group, member));
+    }
+
+    pub(crate) fn arm_regex(&mut self, group_id: &Arc<str>) {
+        let group_id = group_id.clone();
+        self.arm(GroupTimer::Regex { group_id }, 0);
+    }
+
+    /// Once the records are replayed, the group is a classic one.
+    pub(crate) fn arm_downgraded(&mut self, group_id: &Arc<str>, rebalances: bool) {
+        let group_id = group_id.clone();
+        let key = GroupTimer::Downgraded {
+            group_id,
+            rebalances,
+        };
+        self.arm(key, 0);
+    }
+
+    pub(crate) fn write_consumer_group(
+        &mut self,
+        group_id: &Arc<str>,
+        entries: Vec<ConsumerGroupEntry>,
+    ) {
+        let records = entries.into_iter().map(|entry| ConsumerGroupRecord {
+            group_id: group_id.clone(),
+            entry,
+        });
+        self.records.extend(records.map(GroupRecord::ConsumerGroup));
+    }
+
     pub(crate) fn write_group(&mut self, group: &ClassicGroup, value: GroupMetadataValue) {
         self.records.push(GroupRecord::GroupMetadata {
             group_id: group.id.clone(),
@@ -128,6 +179,34 @@ impl Turn {
 
 fn heartbeat_timer(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
     GroupTimer::Heartbeat {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+fn consumer_session(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::ConsumerSession {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+fn consumer_rebalance(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::ConsumerRebalance {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+pub(crate) fn consumer_join(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::ConsumerJoin {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+pub(crate) fn consumer_sync(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::ConsumerSync {
         group_id: group_id.clone(),
         member_id: member_id.clone(),
     }

@@ -4,15 +4,17 @@
 //! that the log alone makes the same hard state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
-    GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
+    GroupConfig, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
+    MetadataChange, MetadataView, TopicView,
 };
 use coordinator::{
     Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
 };
-use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp};
+use protocol::{ErrorCode, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId};
 use uuid::Uuid;
 
 pub(crate) type Reply = (ReplyTo, Result<GroupResponse, ErrorCode>);
@@ -35,7 +37,54 @@ pub(crate) struct Step {
     pub(crate) replies: Vec<Reply>,
 }
 
+/// The topics of a test's cluster, and what is set for its groups.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cluster {
+    pub(crate) version: i64,
+    /// Id and number of partitions, by name.
+    pub(crate) topics: BTreeMap<Arc<str>, (TopicId, i32)>,
+    pub(crate) groups: BTreeMap<String, GroupConfig>,
+}
+
+impl TopicView for Cluster {
+    fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topics.get(name).map(|(id, _)| *id)
+    }
+
+    fn partition_count(&self, topic_id: TopicId) -> Option<i32> {
+        let mut topics = self.topics.values();
+        topics
+            .find(|(id, _)| *id == topic_id)
+            .map(|(_, count)| *count)
+    }
+}
+
+impl MetadataView for Cluster {
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn topic_name(&self, topic_id: TopicId) -> Option<Arc<str>> {
+        let mut topics = self.topics.iter();
+        let found = topics.find(|(_, (id, _))| *id == topic_id);
+        found.map(|(name, _)| name.clone())
+    }
+
+    fn topic_names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.topics.keys().map(|name| &**name))
+    }
+
+    fn racks(&self, _: TopicId, _: i32) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn group_config(&self, group_id: &str) -> GroupConfig {
+        self.groups.get(group_id).copied().unwrap_or_default()
+    }
+}
+
 pub(crate) struct Runtime {
+    pub(crate) cluster: Cluster,
     pub(crate) config: GroupCoordinatorConfig,
     pub(crate) shard: GroupShard,
     pub(crate) now: i64,
@@ -49,6 +98,7 @@ impl Runtime {
     pub(crate) fn new(config: GroupCoordinatorConfig) -> Runtime {
         let shard = loaded_from(&config, &[], 0);
         let mut runtime = Runtime {
+            cluster: Cluster::default(),
             config,
             shard,
             now: 1_000_000,
@@ -74,9 +124,25 @@ impl Runtime {
     fn load(&mut self, how: Loaded) -> Step {
         // Member ids go on where they were, as random ones do not come again.
         self.next_uuid += 1_000;
-        self.shard = loaded_from(&self.config, &self.log, self.next_uuid);
+        let shard = loaded_from(&self.config, &self.log, self.next_uuid);
+        self.shard = shard.with_metadata(Arc::new(self.cluster.clone()));
         self.timers.clear();
         self.carry_out(Event::Loaded(how))
+    }
+
+    /// The shard hears of what `cluster` is now.
+    pub(crate) fn metadata_changed(&mut self, token: u64, has_new_topics: bool) -> Step {
+        self.cluster.version += 1;
+        let meta = RequestMeta {
+            api_version: 0,
+            client_id: Arc::from(""),
+            client_host: Arc::from(""),
+        };
+        let change = MetadataChange {
+            view: Arc::new(self.cluster.clone()),
+            has_new_topics,
+        };
+        self.request(token, meta, GroupRequest::MetadataChanged(change))
     }
 
     pub(crate) fn request(&mut self, token: u64, meta: RequestMeta, request: GroupRequest) -> Step {

@@ -64,8 +64,6 @@ pub(crate) struct Soft {
     pub(crate) metadata_refresh: Option<(Timestamp, i32)>,
     /// The epochs that members have to leave before their rebalance timers come due.
     pub(crate) rebalance_epochs: BTreeMap<Arc<str>, i32>,
-    /// The expressions whose resolution was begun.
-    pub(crate) resolving: Option<BTreeSet<Arc<str>>>,
 }
 
 #[derive(Clone, Debug)]

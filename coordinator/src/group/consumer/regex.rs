@@ -1,0 +1,181 @@
+//! Subscriptions by regular expression: when they are resolved, and to what.
+//!
+//! Invariant: all expressions of a group are resolved together, so that it moves on once. An
+//! expression that is not resolved yet stands for no topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use protocol::ErrorCode;
+
+use super::super::turn::Turn;
+use super::super::{GroupShard, GroupTimer};
+use super::Refusal;
+use super::group::{ConsumerGroup, ResolvedAt};
+use super::member::Member;
+use super::metadata::{MetadataView, metadata_hash};
+use super::record::ConsumerGroupEntry;
+use super::update::Update;
+use crate::re2;
+
+/// Expressions of a group are resolved at most this often.
+const REFRESH_MIN_INTERVAL_MS: i64 = 10_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegexChange {
+    None,
+    /// The group moves on when it is resolved.
+    Updated,
+    UpdatedAndResolved,
+}
+
+impl Update<'_> {
+    /// Takes a member's new expression, and says whether the group's are to be resolved.
+    pub(crate) fn update_regexes(
+        &mut self,
+        member: &Member,
+        updated: &Member,
+        last_new_topics_version: i64,
+        is_resolving: bool,
+    ) -> Result<RegexChange, Refusal> {
+        let (old, new) = (member.regex(), updated.regex());
+        let mut is_new = false;
+        let mut change = RegexChange::None;
+        if member.subscribed_topic_regex != updated.subscribed_topic_regex {
+            change = RegexChange::Updated;
+            if let Some(old) = old.filter(|old| self.group.regex_subscribers(old) == 1) {
+                self.entries.push(ConsumerGroupEntry::unresolved(old));
+            }
+            match new {
+                Some(new) if self.group.regex_subscribers(new) == 0 => {
+                    check_regex(new)?;
+                    is_new = true;
+                }
+                Some(new) if self.group.resolved.contains_key(new) => {
+                    change = RegexChange::UpdatedAndResolved;
+                }
+                None if old.is_some() => change = RegexChange::UpdatedAndResolved,
+                Some(_) | None => {}
+            }
+        }
+        let subscribed: BTreeSet<Arc<str>> = {
+            let others = self
+                .group
+                .members()
+                .filter(|other| other.id != updated.id && other.id != member.id);
+            let all = others.chain(std::iter::once(updated));
+            all.filter_map(|member| member.regex().cloned()).collect()
+        };
+        let has_any = is_new || self.group.members().any(|member| member.regex().is_some());
+        self.resolve = has_any
+            && !is_resolving
+            && !subscribed.is_empty()
+            && self.must_resolve(&subscribed, is_new, last_new_topics_version);
+        Ok(change)
+    }
+
+    fn must_resolve(
+        &self,
+        subscribed: &BTreeSet<Arc<str>>,
+        is_new: bool,
+        last_new_topics_version: i64,
+    ) -> bool {
+        // All were resolved together.
+        let Some(last) = self.group.resolved_at.values().next() else {
+            return true;
+        };
+        let age = self.now.0.saturating_sub(last.timestamp.0);
+        age > REFRESH_MIN_INTERVAL_MS
+            && (is_new
+                || subscribed.len() != self.group.resolved.len()
+                || last.version < last_new_topics_version
+                || age > i64::from(self.config.group_consumer_regex_refresh_interval_ms))
+    }
+}
+
+fn check_regex(regex: &str) -> Result<(), Refusal> {
+    let Err(error) = re2::whole(regex) else {
+        return Ok(());
+    };
+    // The engine draws a picture first; what is wrong stands in its last line.
+    let error = error.to_string();
+    let reason = error.lines().last().unwrap_or_default();
+    let reason = reason.trim_start_matches("error: ");
+    Err(Refusal::new(
+        ErrorCode::InvalidRegularExpression,
+        format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {reason}."),
+    ))
+}
+
+fn resolve(
+    regexes: BTreeSet<Arc<str>>,
+    view: &dyn MetadataView,
+) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
+    let resolved = regexes.into_iter().map(|regex| {
+        let topics = match re2::whole(&regex) {
+            Ok(pattern) => {
+                let names = view.topic_names().filter(|name| pattern.is_match(name));
+                names.map(Arc::from).collect()
+            }
+            Err(error) => {
+                // It was checked when it came; only a log of another version could hold it.
+                tracing::error!(%regex, %error, "a stored regular expression is not valid");
+                BTreeSet::new()
+            }
+        };
+        (regex, topics)
+    });
+    resolved.collect()
+}
+
+impl GroupShard {
+    /// The expressions of a group are resolved, and it moves on if they stand for other topics.
+    pub(crate) fn resolve_regexes(&mut self, turn: &mut Turn, group_id: &Arc<str>) {
+        let view = self.metadata.clone();
+        let Some(group) = self.consumer_groups.get_mut(group_id) else {
+            return;
+        };
+        let at = ResolvedAt {
+            version: view.version(),
+            timestamp: turn.now,
+        };
+        let resolved = resolve(group.subscribed_regexes(), &*view);
+        let mut update = Update::new(group, &*view, &turn.config, turn.now);
+        let mut bump = false;
+        for (regex, topics) in &resolved {
+            let nothing = BTreeSet::new();
+            bump |= group.resolved.get(regex).unwrap_or(&nothing) != topics;
+            let entry = ConsumerGroupEntry::resolved(regex, topics, at);
+            update.entries.push(entry);
+        }
+        let hash = metadata_hash(&subscribed_topics(group, &resolved), &*view);
+        if bump || hash != group.metadata_hash() {
+            let epoch = group.epoch().saturating_add(1);
+            update.entries.push(ConsumerGroupEntry::epoch(epoch, hash));
+            update.metadata_is_fresh(epoch);
+        }
+        let (entries, refresh) = (update.entries, update.metadata_refresh);
+        if refresh.is_some() {
+            group.soft.metadata_refresh = refresh;
+        }
+        turn.write_consumer_group(group_id, entries);
+    }
+
+    pub(crate) fn is_resolving(&self, group_id: &Arc<str>) -> bool {
+        self.deadlines.contains_key(&GroupTimer::Regex {
+            group_id: group_id.clone(),
+        })
+    }
+}
+
+fn subscribed_topics(
+    group: &ConsumerGroup,
+    resolved: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+) -> BTreeSet<Arc<str>> {
+    let mut topics = BTreeSet::new();
+    for member in group.members() {
+        topics.extend(member.subscribed_topic_names.iter().cloned());
+    }
+    topics.extend(resolved.values().flatten().cloned());
+    topics
+}
