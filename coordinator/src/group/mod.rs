@@ -21,7 +21,7 @@ mod subscription;
 mod transactional;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::{ErrorCode, Timestamp};
@@ -276,7 +276,7 @@ impl GroupShard {
             GroupTimer::ConsumerSession {
                 group_id,
                 member_id,
-            } => self.consumer_session_expired(turn, &group_id, &member_id),
+            } => self.consumer_member_expired(turn, &group_id, member_id),
             GroupTimer::ConsumerRebalance {
                 group_id,
                 member_id,
@@ -288,7 +288,7 @@ impl GroupShard {
             | GroupTimer::ConsumerSync {
                 group_id,
                 member_id,
-            } => self.fence(turn, &group_id, &BTreeSet::from([member_id])),
+            } => self.consumer_member_expired(turn, &group_id, member_id),
             GroupTimer::Regex { group_id } => self.resolve_regexes(turn, &group_id),
             GroupTimer::Downgraded {
                 group_id,
@@ -376,6 +376,11 @@ impl GroupShard {
                     group.live.undo_static_member(turn, &change, code);
                 }
             }
+            AfterAppend::Fenced {
+                group_id,
+                member_ids,
+                again_ms,
+            } => self.not_fenced(turn, &group_id, &member_ids, again_ms),
             AfterAppend::Upgraded(group_id) => {
                 if let Some(group) = self.groups.get(&group_id) {
                     group.live.go_on_waiting(turn);

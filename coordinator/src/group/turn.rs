@@ -3,7 +3,7 @@
 //! Invariant: every request is answered at most once; a parked request leaves its member when it
 //! is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,6 +42,12 @@ pub(crate) enum AfterAppend {
     },
     /// A failure gives the static member its old place back.
     StaticMember(Box<StaticMemberChange>),
+    /// A failure leaves the members where they were: their time runs out again, so soon.
+    Fenced {
+        group_id: Arc<str>,
+        member_ids: BTreeSet<Arc<str>>,
+        again_ms: i32,
+    },
     /// A failure leaves the classic group as it was.
     Upgraded(Arc<str>),
     /// A failure puts the removal off.

@@ -300,7 +300,8 @@ impl GroupShard {
             });
             responses.push(left(member, result.map_err(|refusal| refusal.code)));
         }
-        self.fence(turn, &group_id, &gone);
+        let timeout_ms = self.consumer_session_timeout_ms(turn, &group_id);
+        self.fence(turn, &group_id, gone, timeout_ms);
         let response = shape_leave(responses, meta.api_version);
         turn.reply(token, GroupResponse::LeaveGroup(response));
     }

@@ -9,13 +9,16 @@ use protocol::ErrorCode;
 use protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
 use super::super::GroupShard;
-use super::super::turn::Turn;
+use super::super::turn::{AfterAppend, Turn};
 use super::Refusal;
 use super::group::ConsumerGroup;
-use super::member::{Assignment, LEAVE_GROUP_STATIC_EPOCH, Member};
+use super::member::{Assignment, LEAVE_GROUP_STATIC_EPOCH, Member, MemberState};
 use super::metadata::metadata_hash;
 use super::record::ConsumerGroupEntry;
 use super::update::{RebalanceTimer, Update};
+
+/// What could not be written by a timer is tried again after so long.
+const RETRY_BACKOFF_MS: i32 = 500;
 
 impl GroupShard {
     /// A heartbeat that says good-bye.
@@ -45,65 +48,82 @@ impl GroupShard {
             turn.write_consumer_group(&group_id, vec![entry]);
         } else {
             tracing::info!(group = %group_id, member = %member_id, "a member left");
-            self.fence(turn, &group_id, &BTreeSet::from([member_id]));
+            let timeout_ms = self.consumer_session_timeout_ms(turn, &group_id);
+            let member_ids = BTreeSet::from([member_id]);
+            self.fence(turn, &group_id, member_ids, timeout_ms);
         }
         Ok(ConsumerGroupHeartbeatResponse::default()
             .with_member_id(Some(request.member_id.clone()))
             .with_member_epoch(epoch))
     }
 
-    /// Takes members out of a group.
+    /// Takes members out of a group. If that cannot be written, it is tried again by timer.
     pub(crate) fn fence(
         &mut self,
         turn: &mut Turn,
         group_id: &Arc<str>,
-        member_ids: &BTreeSet<Arc<str>>,
+        member_ids: BTreeSet<Arc<str>>,
+        again_ms: i32,
     ) {
         let view = self.metadata.clone();
         let config = turn.config.clone();
         let Some(group) = self.consumer_groups.get(group_id) else {
             return;
         };
-        let leaving: Vec<&Member> = member_ids
-            .iter()
-            .filter_map(|id| group.member(id))
-            .collect();
-        if leaving.is_empty() {
+        if !member_ids.iter().any(|id| group.member(id).is_some()) {
             return;
         }
-        if let Some(entries) = self.downgraded_by_leaving(turn, group, member_ids) {
-            turn.records.extend(entries);
+        if let Some(records) = self.downgraded_by_leaving(turn, group, &member_ids) {
+            turn.records.extend(records);
         } else {
-            let mut update = Update::new(group, &*view, &config, turn.now);
-            leaving
-                .iter()
-                .for_each(|member| update.remove_member(&member.id));
-            update.entries.extend(last_regexes(group, &leaving));
-            let stay = group
-                .members()
-                .filter(|member| !member_ids.contains(&member.id));
-            let topics = update.subscribed_topics(stay);
-            let epoch = group.epoch().saturating_add(1);
-            let hash = metadata_hash(&topics, &*view);
-            update.entries.push(ConsumerGroupEntry::epoch(epoch, hash));
-            let entries = update.entries;
+            let update = Update::new(group, &*view, &config, turn.now);
+            let entries = update.without(&member_ids);
             turn.write_consumer_group(group_id, entries);
         }
-        for member_id in member_ids {
+        for member_id in &member_ids {
             turn.cancel_consumer_session(group_id, member_id);
             turn.cancel_consumer_protocol(group_id, member_id);
             self.set_rebalance_timer(turn, group_id, member_id, RebalanceTimer::Cancelled);
         }
+        turn.after_append = AfterAppend::Fenced {
+            group_id: group_id.clone(),
+            member_ids,
+            again_ms,
+        };
     }
 
-    pub(crate) fn consumer_session_expired(
+    /// The members are in still.
+    pub(crate) fn not_fenced(
         &mut self,
         turn: &mut Turn,
         group_id: &Arc<str>,
-        member_id: &Arc<str>,
+        member_ids: &BTreeSet<Arc<str>>,
+        again_ms: i32,
     ) {
-        tracing::info!(group = %group_id, member = %member_id, "a member's session expired");
-        self.fence(turn, group_id, &BTreeSet::from([member_id.clone()]));
+        let Some(group) = self.consumer_groups.get(group_id) else {
+            return;
+        };
+        // All of them: a group that was to become classic gave up the timers of all.
+        let members: Vec<_> = group.members().map(|member| member.id.clone()).collect();
+        let timeout_ms = self.consumer_session_timeout_ms(turn, group_id);
+        for member_id in members {
+            let is_to_go = member_ids.contains(&member_id);
+            let ms = if is_to_go { again_ms } else { timeout_ms };
+            turn.arm_consumer_session(group_id, &member_id, ms);
+            self.resume_rebalance_timer(turn, group_id, &member_id);
+        }
+    }
+
+    /// A member's time ran out, whichever it was.
+    pub(crate) fn consumer_member_expired(
+        &mut self,
+        turn: &mut Turn,
+        group_id: &Arc<str>,
+        member_id: Arc<str>,
+    ) {
+        tracing::info!(group = %group_id, member = %member_id, "a member's time ran out");
+        let member_ids = BTreeSet::from([member_id]);
+        self.fence(turn, group_id, member_ids, RETRY_BACKOFF_MS);
     }
 
     pub(crate) fn consumer_rebalance_expired(
@@ -116,13 +136,11 @@ impl GroupShard {
             return;
         };
         let awaited = group.soft.rebalance_epochs.remove(member_id);
-        let epoch = group.member(member_id).map(|member| member.epoch);
-        if awaited.is_some() && awaited == epoch {
-            tracing::info!(
-                group = %group_id, member = %member_id,
-                "a member did not give up its partitions in time"
-            );
-            self.fence(turn, group_id, &BTreeSet::from([member_id.clone()]));
+        let is_late = group.member(member_id).is_some_and(|member| {
+            Some(member.epoch) == awaited && member.state == MemberState::UnrevokedPartitions
+        });
+        if is_late {
+            self.consumer_member_expired(turn, group_id, member_id.clone());
         }
     }
 }

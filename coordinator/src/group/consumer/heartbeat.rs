@@ -132,12 +132,15 @@ impl GroupShard {
         member: &Member,
         timer: RebalanceTimer,
     ) {
-        let own = self.metadata.group_config(group_id);
-        let timeout_ms = own
-            .consumer_session_timeout_ms
-            .unwrap_or(turn.config.group_consumer_session_timeout_ms);
+        let timeout_ms = self.consumer_session_timeout_ms(turn, group_id);
         turn.arm_consumer_session(group_id, &member.id, timeout_ms);
         self.set_rebalance_timer(turn, group_id, &member.id, timer);
+    }
+
+    pub(crate) fn consumer_session_timeout_ms(&self, turn: &Turn, group_id: &str) -> i32 {
+        let own = self.metadata.group_config(group_id);
+        own.consumer_session_timeout_ms
+            .unwrap_or(turn.config.group_consumer_session_timeout_ms)
     }
 
     pub(crate) fn set_rebalance_timer(
@@ -397,23 +400,35 @@ fn to_response(assigned: &Assignment) -> ResponseAssignment {
 impl GroupShard {
     /// After a load: every member has a session again, and its time to give up partitions.
     pub(crate) fn resume_consumer_groups(&mut self, turn: &mut Turn) {
-        let mut resumed = Vec::new();
-        for group in self.consumer_groups.values() {
-            for member in group.members() {
-                resumed.push((group.id.clone(), member.clone()));
-            }
+        let members: Vec<_> = self
+            .consumer_groups
+            .values()
+            .flat_map(|group| group.members().map(|member| (&group.id, &member.id)))
+            .map(|(group_id, member_id)| (group_id.clone(), member_id.clone()))
+            .collect();
+        for (group_id, member_id) in members {
+            let timeout_ms = self.consumer_session_timeout_ms(turn, &group_id);
+            turn.arm_consumer_session(&group_id, &member_id, timeout_ms);
+            self.resume_rebalance_timer(turn, &group_id, &member_id);
         }
-        for (group_id, member) in resumed {
-            let timer = match member.state {
-                MemberState::UnrevokedPartitions => RebalanceTimer::Armed {
-                    member_epoch: member.epoch,
-                    timeout_ms: member.rebalance_timeout_ms,
-                },
-                MemberState::Stable | MemberState::UnreleasedPartitions | MemberState::Unknown => {
-                    RebalanceTimer::Stays
-                }
-            };
-            self.follow_up(turn, &group_id, &member, timer);
-        }
+    }
+
+    /// A member that has to give up partitions has its whole time for it again.
+    pub(crate) fn resume_rebalance_timer(
+        &mut self,
+        turn: &mut Turn,
+        group_id: &Arc<str>,
+        member_id: &Arc<str>,
+    ) {
+        let group = self.consumer_groups.get(group_id);
+        let member = group.and_then(|group| group.member(member_id));
+        let late = member.filter(|member| {
+            member.state == MemberState::UnrevokedPartitions && !member.uses_classic_protocol()
+        });
+        let timer = late.map_or(RebalanceTimer::Stays, |member| RebalanceTimer::Armed {
+            member_epoch: member.epoch,
+            timeout_ms: member.rebalance_timeout_ms,
+        });
+        self.set_rebalance_timer(turn, group_id, member_id, timer);
     }
 }

@@ -85,7 +85,8 @@ impl Update<'_> {
             return true;
         };
         let age = self.now.0.saturating_sub(last.timestamp.0);
-        age > REFRESH_MIN_INTERVAL_MS
+        // A clock that was put back makes nobody wait until it is where it was.
+        (age < 0 || age > REFRESH_MIN_INTERVAL_MS)
             && (is_new
                 || subscribed.len() != self.group.resolved.len()
                 || last.version < last_new_topics_version

@@ -202,7 +202,9 @@ impl<'a> Update<'a> {
             .group_config
             .consumer_assignment_interval_ms
             .unwrap_or(self.config.group_consumer_assignment_interval_ms);
-        made_at == 0 || interval == 0 || self.now.0 >= made_at.saturating_add(i64::from(interval))
+        // A clock that was put back makes nobody wait until it is where it was.
+        let age = self.now.0.saturating_sub(made_at);
+        made_at == 0 || interval == 0 || age < 0 || age >= i64::from(interval)
     }
 
     /// Leads a member one step towards its target.
