@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use coordinator::group::WireError;
 use coordinator::group::record::{
-    Decoded, GroupMetadataValue, GroupRecord, MemberMetadata, OffsetCommitKey, OffsetCommitValue,
+    AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, CurrentMemberAssignmentValue, Decoded,
+    GroupMetadataValue, GroupRecord, MemberMetadata, OffsetCommitKey, OffsetCommitValue,
     RecordError,
 };
 use protocol::{Timestamp, TopicId};
@@ -272,6 +273,85 @@ fn a_record_that_is_cut_anywhere_is_an_error() {
             );
         }
     }
+}
+
+#[test]
+fn a_record_of_a_consumer_group_that_is_cut_anywhere_is_an_error() {
+    let mut count = 0;
+    for (key, value) in upstream_records().filter(|(key, _)| key[1] > 2) {
+        for length in 2..key.len() {
+            assert!(
+                GroupRecord::decode(&key[..length], None).is_err(),
+                "key of {length}"
+            );
+        }
+        for length in 0..value.as_ref().map_or(0, Bytes::len) {
+            let cut = value.as_ref().map(|value| value.slice(..length));
+            let decoded = GroupRecord::decode(&key, cut.as_ref());
+            assert!(decoded.is_err(), "{length} of {value:?}: {decoded:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 1_000, "only {count} cuts");
+}
+
+#[test]
+fn a_version_of_the_future_of_a_consumer_group_is_an_error() {
+    for (key, value) in upstream_records().filter(|(key, _)| key[1] > 2) {
+        let Some(value) = value else { continue };
+        let mut value = BytesMut::from(&value[..]);
+        value[1] = 1;
+        let expected = Err(RecordError::UnknownVersion {
+            record_type: i16::from(key[1]),
+            version: 1,
+        });
+        assert_eq!(GroupRecord::decode(&key, Some(&value.freeze())), expected);
+    }
+}
+
+#[test]
+fn topic_metadata_of_before_the_hash_is_kept_as_it_is() {
+    let key = Bytes::from_static(b"\x00\x04\x00\x01g");
+    let value = Bytes::from_static(b"\x00\x00 whatever stands there");
+    let record = decode(&key, Some(&value));
+    let entry = ConsumerGroupEntry::PartitionMetadata(Some(value.clone()));
+    let expected = ConsumerGroupRecord {
+        group_id: Arc::from("g"),
+        entry,
+    };
+    assert_eq!(record, GroupRecord::ConsumerGroup(expected));
+    assert_eq!(record.encode(), Ok((key, Some(value))));
+}
+
+/// Records of before 4.3 do not say in which epoch a partition was assigned.
+#[test]
+fn a_current_assignment_without_epochs_is_read() {
+    let key = Bytes::from_static(b"\x00\x08\x00\x01g\x00\x01m");
+    let mut value = BytesMut::from(&b"\0\0\0\0\0\x05\0\0\0\x04\0\x02"[..]);
+    value.put_u128(9);
+    value.put_slice(b"\x02\0\0\0\x03\0\x01\0");
+    let value = value.freeze();
+    let record = decode(&key, Some(&value));
+    let topic = AssignedTopic {
+        topic_id: TopicId(Uuid::from_u128(9)),
+        partitions: vec![3],
+        assignment_epochs: None,
+    };
+    let current = CurrentMemberAssignmentValue {
+        member_epoch: 5,
+        previous_member_epoch: 4,
+        state: 0,
+        assigned_partitions: vec![topic],
+        partitions_pending_revocation: Vec::new(),
+    };
+    let entry = ConsumerGroupEntry::CurrentMemberAssignment {
+        member_id: Arc::from("m"),
+        value: Some(current),
+    };
+    let group_id = Arc::from("g");
+    let expected = GroupRecord::ConsumerGroup(ConsumerGroupRecord { group_id, entry });
+    assert_eq!(record, expected);
+    assert_eq!(record.encode(), Ok((key, Some(value))));
 }
 
 #[test]

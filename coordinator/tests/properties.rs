@@ -501,7 +501,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(key in prop::collection::vec(any::<u8>(), 0..60), value in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..4, version in 0u8..6) {
+    fn no_bytes_panic(key in prop::collection::vec(any::<u8>(), 0..60), value in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..18, version in 0u8..6) {
         let key: Vec<u8> = [0, kind].into_iter().chain(key).collect();
         let value: Vec<u8> = [0, version].into_iter().chain(value).collect();
         let _ = GroupRecord::decode(&key, Some(&Bytes::from(value)));

@@ -1,8 +1,9 @@
 //! The groups of one partition of `__consumer_offsets`, with their committed offsets.
 //!
-//! Invariant: hard state is the last group record of each group and the committed offsets; it
-//! changes in `replay` alone and is equal after the same records, whatever happened in between.
-//! The group as it is now ([`classic`]) is soft: made from the record at load, gone with the shard.
+//! Invariant: hard state is the last group record of each classic group, all of a consumer group
+//! that its records say, and the committed offsets; it changes in `replay` alone and is equal after
+//! the same records, whatever happened in between. A classic group as it is now ([`classic`]) is
+//! soft: made from the record at load, gone with the shard.
 
 mod api;
 #[allow(dead_code)]

@@ -86,15 +86,20 @@ fn check_epoch(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refusal> {
     }
 }
 
-/// Keys of records hold strings with 16-bit lengths. Upstream fails with UNKNOWN_SERVER_ERROR.
+/// Keys of records hold strings with 16-bit lengths, and so do the records of a classic group that
+/// a consumer group may become. Upstream fails with UNKNOWN_SERVER_ERROR.
 fn check_lengths(request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refusal> {
-    let regex = request
-        .subscribed_topic_regex
-        .as_deref()
-        .unwrap_or_default();
-    let lengths = [request.group_id.len(), request.member_id.len(), regex.len()];
+    let length = |text: Option<&str>| text.map_or(0, str::len);
+    let lengths = [
+        request.group_id.len(),
+        request.member_id.len(),
+        length(request.instance_id.as_deref()),
+        length(request.subscribed_topic_regex.as_deref()),
+    ];
     if lengths.iter().any(|length| *length > STRING_BYTES_MAX) {
-        return invalid("GroupId, MemberId and SubscribedTopicRegex may have 32767 bytes at most.");
+        return invalid(
+            "GroupId, MemberId, InstanceId and SubscribedTopicRegex may have 32767 bytes at most.",
+        );
     }
     Ok(())
 }

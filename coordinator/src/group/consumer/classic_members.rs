@@ -15,7 +15,7 @@ use protocol::messages::{
 };
 use protocol::{ErrorCode, StrBytes};
 
-use super::super::api::{leaving, left, shape_leave};
+use super::super::api::{STRING_BYTES_MAX, leaving, left, shape_leave};
 use super::super::classic::{CONSUMER_PROTOCOL_TYPE, SupportedProtocol, Waiting};
 use super::super::config::ConsumerGroupMigrationPolicy;
 use super::super::record::GroupRecord;
@@ -87,6 +87,11 @@ impl GroupShard {
         if policy == ConsumerGroupMigrationPolicy::Disabled {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
+        let instance_id = request.group_instance_id.as_deref();
+        if member_id.len().max(instance_id.map_or(0, str::len)) > STRING_BYTES_MAX {
+            // No record could hold it. Upstream fails with UNKNOWN_SERVER_ERROR.
+            return Err(ErrorCode::InvalidRequest);
+        }
         group
             .check_size(member_id, turn.config.group_consumer_max_size)
             .map_err(|refusal| refusal.code)?;
@@ -119,8 +124,9 @@ impl GroupShard {
         let group = group.ok_or(ErrorCode::UnknownMemberId)?;
         let first = request.protocols.first();
         let metadata = first.map(|protocol| protocol.metadata.clone());
+        // The coordinator assigns by what stands there. Upstream fails with UNKNOWN_SERVER_ERROR.
         let subscription = read_subscription(&metadata.unwrap_or_default())
-            .map_err(|_| ErrorCode::UnknownServerError)?;
+            .map_err(|_| ErrorCode::InvalidRequest)?;
         let instance_id = request.group_instance_id.as_deref();
         let replaced = instance_id.and_then(|id| group.static_member(id));
         let downgrades = replaced.is_some_and(|old| {

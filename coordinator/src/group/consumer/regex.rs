@@ -86,7 +86,7 @@ impl Update<'_> {
         };
         let age = self.now.0.saturating_sub(last.timestamp.0);
         // A clock that was put back makes nobody wait until it is where it was.
-        (age < 0 || age > REFRESH_MIN_INTERVAL_MS)
+        !(0..=REFRESH_MIN_INTERVAL_MS).contains(&age)
             && (is_new
                 || subscribed.len() != self.group.resolved.len()
                 || last.version < last_new_topics_version
