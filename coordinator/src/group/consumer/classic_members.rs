@@ -36,6 +36,8 @@ struct Joined {
     member: Member,
     records: Vec<GroupRecord>,
     metadata_refresh: Option<(protocol::Timestamp, i32)>,
+    /// The group's regular expressions are to be resolved.
+    resolve: bool,
     /// The group becomes classic with it, and rebalances if that says so.
     downgrade: Option<bool>,
 }
@@ -60,7 +62,7 @@ impl GroupShard {
             known => Arc::from(known),
         };
         if let Err(code) = self.check_join(turn, group, &member_id, request) {
-            turn.join_error(waiting, asked_id, code);
+            turn.join_error(waiting, "", code);
             return;
         }
         let is_dynamic = request.group_instance_id.is_none();
@@ -72,7 +74,7 @@ impl GroupShard {
         let view = self.metadata.clone();
         match self.joined(turn, &*view, meta, request, member_id) {
             Ok(joined) => self.answer_join(turn, waiting, &group_id, request, joined),
-            Err(code) => turn.join_error(waiting, asked_id, code),
+            Err(code) => turn.join_error(waiting, "", code),
         }
     }
 
@@ -138,7 +140,9 @@ impl GroupShard {
         let mut update = Update::new(group, view, &turn.config, turn.now);
         let member = update.subscribe_classic(request, member_id)?;
         let updated = with_subscription(&member, meta, request, &subscription);
-        let bump = update.take_subscription(&member, &updated)?;
+        let is_resolving = self.is_resolving(&group.id);
+        let version = self.last_new_topics_version;
+        let bump = update.take_subscription(&member, &updated, version, is_resolving)?;
         let mut epoch = group.epoch();
         if bump || update.has_metadata_expired() {
             epoch = update.update_subscription_metadata(&updated, bump);
@@ -160,7 +164,7 @@ impl GroupShard {
             let step = update.reconcile(updated, &target, bump, Some(&owned));
             step.map_err(|refusal| refusal.code)?
         };
-        let metadata_refresh = update.metadata_refresh;
+        let (metadata_refresh, resolve) = (update.metadata_refresh, update.resolve);
         let entries = update.entries;
         let mut records: Vec<_> = entries
             .iter()
@@ -175,6 +179,7 @@ impl GroupShard {
             member: updated,
             records,
             metadata_refresh,
+            resolve,
             downgrade: downgrades.then_some(bump),
         })
     }
@@ -196,6 +201,9 @@ impl GroupShard {
                 turn.arm_consumer_session(group_id, &member.id, request.session_timeout_ms);
                 let key = consumer_sync(group_id, &member.id);
                 turn.arm(key, member.rebalance_timeout_ms);
+                if joined.resolve {
+                    turn.arm_regex(group_id);
+                }
                 if let Some(group) = self.consumer_groups.get_mut(group_id)
                     && joined.metadata_refresh.is_some()
                 {
@@ -335,13 +343,19 @@ impl Update<'_> {
     }
 
     /// Writes a member's new subscription; says whether the group has to move on for it.
-    fn take_subscription(&mut self, member: &Member, updated: &Member) -> Result<bool, ErrorCode> {
+    fn take_subscription(
+        &mut self,
+        member: &Member,
+        updated: &Member,
+        last_new_topics_version: i64,
+        is_resolving: bool,
+    ) -> Result<bool, ErrorCode> {
         if updated != member {
             self.entries.push(ConsumerGroupEntry::subscription(updated));
         }
         let names_changed = updated.subscribed_topic_names != member.subscribed_topic_names;
         // It has no expression; that of a static member it replaces may have to go.
-        let change = self.update_regexes(member, updated, i64::MIN, true);
+        let change = self.update_regexes(member, updated, last_new_topics_version, is_resolving);
         let change = change.map_err(|refusal| refusal.code)?;
         Ok(names_changed || change != RegexChange::None)
     }
