@@ -58,28 +58,19 @@ impl Update<'_> {
                 Some(_) | None => {}
             }
         }
-        let subscribed: BTreeSet<Arc<str>> = {
-            let others = self
-                .group
-                .members()
-                .filter(|other| other.id != updated.id && other.id != member.id);
-            let all = others.chain(std::iter::once(updated));
-            all.filter_map(|member| member.regex().cloned()).collect()
-        };
         let has_any = is_new || self.group.members().any(|member| member.regex().is_some());
-        self.resolve = has_any
-            && !is_resolving
-            && !subscribed.is_empty()
-            && self.must_resolve(&subscribed, is_new, last_new_topics_version);
+        if has_any && !is_resolving {
+            let is_other = |other: &&Member| other.id != updated.id && other.id != member.id;
+            let others = self.group.members().filter(is_other);
+            let all = others.chain(std::iter::once(updated));
+            let subscribed: BTreeSet<_> = all.filter_map(Member::regex).collect();
+            self.resolve = !subscribed.is_empty()
+                && self.must_resolve(subscribed.len(), is_new, last_new_topics_version);
+        }
         Ok(change)
     }
 
-    fn must_resolve(
-        &self,
-        subscribed: &BTreeSet<Arc<str>>,
-        is_new: bool,
-        last_new_topics_version: i64,
-    ) -> bool {
+    fn must_resolve(&self, subscribed: usize, is_new: bool, last_new_topics_version: i64) -> bool {
         // All were resolved together.
         let Some(last) = self.group.resolved_at.values().next() else {
             return true;
@@ -88,7 +79,7 @@ impl Update<'_> {
         // A clock that was put back makes nobody wait until it is where it was.
         !(0..=REFRESH_MIN_INTERVAL_MS).contains(&age)
             && (is_new
-                || subscribed.len() != self.group.resolved.len()
+                || subscribed != self.group.resolved.len()
                 || last.version < last_new_topics_version
                 || age > i64::from(self.config.group_consumer_regex_refresh_interval_ms))
     }
