@@ -19,6 +19,8 @@ mod rebalance;
 pub mod record;
 mod removal;
 mod subscription;
+#[allow(dead_code)]
+mod topic_regex;
 mod transactional;
 mod turn;
 

@@ -4,12 +4,25 @@
 //! it: the pattern is read by RE2's grammar and written anew, since the engine's own grammar has
 //! more (nested classes, `\<`, the flag `x`) and other things by the same name (`\d` of all scripts).
 
+mod unicode;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// RE2 counts no further.
 const REPEAT_MAX: u32 = 1_000;
+
+/// Bytes of a pattern. Upstream has no such bound: a pattern may be as long as a request.
+const PATTERN_MAX: usize = 16 * 1024;
+
+/// Bytes that a compiled pattern may take.
+const PROGRAM_MAX: usize = 1024 * 1024;
+
+/// Classes such as `\pL` in a pattern, and ranges beyond ASCII: each stands for many characters,
+/// all of which have to be gone through where case does not count.
+const UNICODE_CLASSES_MAX: usize = 64;
 
 /// Why a pattern is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,24 +41,56 @@ pub(crate) enum SyntaxError {
     RepeatCount(u32, u32),
     #[error("(?{0} is no group")]
     UnknownGroup(String),
+    #[error("a parenthesis is not closed, or closed without being open")]
+    Parenthesis,
+    #[error(
+        "it has {0} bytes; at most {PATTERN_MAX} are taken: name fewer topics in it, or use a prefix"
+    )]
+    TooLong(usize),
+    #[error("it has more than {UNICODE_CLASSES_MAX} classes or ranges of Unicode characters")]
+    UnicodeClasses,
     #[error("{0}")]
     Engine(String),
 }
 
 /// A pattern that has to match a whole text.
 pub(crate) fn whole(pattern: &str) -> Result<Regex, SyntaxError> {
-    let engine = |error: regex::Error| SyntaxError::Engine(error.to_string());
-    let translated = Translator::new(pattern).translated()?;
-    // Compiled alone first: `)(` must not become a pattern by what is put around it.
-    Regex::new(&translated).map_err(engine)?;
-    Regex::new(&format!(r"\A(?:{translated})\z")).map_err(engine)
+    RegexBuilder::new(&translate(pattern, Texts::Unicode)?)
+        .size_limit(PROGRAM_MAX)
+        .build()
+        .map_err(|error| SyntaxError::Engine(error.to_string()))
+}
+
+/// What a pattern is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Texts {
+    Unicode,
+    /// Classes are cut down to ASCII, which makes small automata of them.
+    Ascii,
+}
+
+/// The same for the engine, which matches the whole text or not at all.
+pub(crate) fn translate(pattern: &str, texts: Texts) -> Result<String, SyntaxError> {
+    if pattern.len() > PATTERN_MAX {
+        return Err(SyntaxError::TooLong(pattern.len()));
+    }
+    let translated = Translator::new(pattern, texts).translated()?;
+    Ok(format!(r"\A(?:{translated})\z"))
 }
 
 struct Translator<'a> {
+    texts: Texts,
     rest: &'a str,
     output: String,
     /// What was read last is a repetition.
     after_repetition: bool,
+    /// Flags that were set (`(?i)`) since the last element. A repetition that follows repeats that
+    /// element, so that they are written behind it.
+    flags: String,
+    group_names: BTreeSet<&'a str>,
+    /// Groups that are not closed yet.
+    depth: usize,
+    unicode_classes: usize,
 }
 
 /// One member of a character class.
@@ -55,11 +100,16 @@ enum Member {
 }
 
 impl<'a> Translator<'a> {
-    fn new(pattern: &'a str) -> Self {
+    fn new(pattern: &'a str, texts: Texts) -> Self {
         Translator {
+            texts,
             rest: pattern,
             output: String::with_capacity(pattern.len()),
             after_repetition: false,
+            flags: String::new(),
+            group_names: BTreeSet::new(),
+            depth: 0,
+            unicode_classes: 0,
         }
     }
 
@@ -67,32 +117,54 @@ impl<'a> Translator<'a> {
         while let Some(next) = self.rest.chars().next() {
             let was_repetition = std::mem::take(&mut self.after_repetition);
             match next {
-                '\\' => self.escape()?,
-                '[' => self.class()?,
-                '(' => self.group()?,
                 '*' | '+' | '?' => {
                     self.bump();
-                    self.repetition(next.to_string(), was_repetition)?;
+                    // Not `?` itself: behind `a+(?i)` it would make that lazy.
+                    let text = if next == '?' {
+                        "{0,1}".to_owned()
+                    } else {
+                        next.to_string()
+                    };
+                    self.repetition(text, was_repetition)?;
                 }
-                '{' => match self.count() {
-                    Some((text, after)) => {
-                        self.rest = after;
-                        self.repetition(checked_count(text)?, was_repetition)?;
-                    }
-                    None => {
-                        self.literal();
-                        // Upstream's RE2 takes even this brace for one.
-                        self.after_repetition = true;
-                    }
-                },
-                '.' | '^' | '$' | '|' | ')' => {
-                    self.bump();
-                    self.output.push(next);
+                '{' if let Some((text, after)) = self.count() => {
+                    self.rest = after;
+                    self.repetition(checked_count(text)?, was_repetition)?;
                 }
-                _ => self.literal(),
+                _ => self.element(next)?,
             }
         }
+        if self.depth > 0 {
+            return Err(SyntaxError::Parenthesis);
+        }
         Ok(self.output)
+    }
+
+    fn element(&mut self, next: char) -> Result<(), SyntaxError> {
+        if next == '(' {
+            return self.group();
+        }
+        self.write_flags();
+        match next {
+            '\\' => self.escape()?,
+            '[' => self.class()?,
+            '{' => {
+                self.literal();
+                // Upstream's RE2 takes even a brace without a count for a repetition.
+                self.after_repetition = true;
+            }
+            ')' => {
+                self.bump();
+                self.depth = self.depth.checked_sub(1).ok_or(SyntaxError::Parenthesis)?;
+                self.output.push(')');
+            }
+            '.' | '^' | '$' | '|' => {
+                self.bump();
+                self.output.push(next);
+            }
+            _ => self.literal(),
+        }
+        Ok(())
     }
 
     fn bump(&mut self) -> Option<char> {
@@ -144,10 +216,20 @@ impl<'a> Translator<'a> {
         (is_number(least) && (most.is_empty() || is_number(most))).then_some((text, after))
     }
 
+    fn write_flags(&mut self) {
+        self.output.push_str(&std::mem::take(&mut self.flags));
+    }
+
+    fn open(&mut self, group: &str) {
+        self.write_flags();
+        self.output.push_str(group);
+        self.depth += 1;
+    }
+
     fn group(&mut self) -> Result<(), SyntaxError> {
         self.bump();
         if !self.take("?") {
-            self.output.push('(');
+            self.open("(");
             return Ok(());
         }
         for opening in ["P<", "<"] {
@@ -156,29 +238,29 @@ impl<'a> Translator<'a> {
                     return Err(SyntaxError::UnknownGroup(opening.to_owned()));
                 };
                 let is_name = |char: char| char == '_' || char.is_ascii_alphanumeric();
-                if name.is_empty() || !name.chars().all(is_name) {
+                let is_name = !name.is_empty() && name.chars().all(is_name);
+                if !is_name || !self.group_names.insert(name) {
                     return Err(SyntaxError::UnknownGroup(opening.to_owned()));
                 }
                 self.rest = after;
                 // Names are for those who look at what was matched, which nobody does.
-                self.output.push('(');
+                self.open("(");
                 return Ok(());
             }
         }
         let end = self.rest.find([':', ')']).unwrap_or(self.rest.len());
-        let (flags, after) = self.rest.split_at(end);
-        let (on, off) = flags.split_once('-').unwrap_or((flags, "i"));
-        let is_known = |flags: &str| flags.chars().all(|flag| "imsU".contains(flag));
-        if after.is_empty() || off.is_empty() || !is_known(on) || !is_known(off) {
-            return Err(SyntaxError::UnknownGroup(flags.to_owned()));
-        }
+        let (text, after) = self.rest.split_at(end);
+        let flags = checked_flags(text).filter(|_| !after.is_empty());
+        let flags = flags.ok_or_else(|| SyntaxError::UnknownGroup(text.to_owned()))?;
         self.rest = after;
-        if flags.is_empty() && self.take(")") {
-            return Ok(());
+        if self.take(")") {
+            if !flags.is_empty() {
+                let _ = write!(self.flags, "(?{flags})");
+            }
+        } else {
+            self.bump();
+            self.open(&format!("(?{flags}:"));
         }
-        let _ = write!(self.output, "(?{flags}");
-        let end = self.bump().unwrap_or(')');
-        self.output.push(end);
         Ok(())
     }
 
@@ -204,7 +286,11 @@ impl<'a> Translator<'a> {
         }
         match self.escaped()? {
             Member::Literal(char) => push_literal(&mut self.output, char),
-            Member::Class(class) => self.output.push_str(&class),
+            Member::Class(class) => {
+                self.open_class();
+                self.output.push_str(&class);
+                self.close_class();
+            }
         }
         Ok(())
     }
@@ -278,29 +364,45 @@ impl<'a> Translator<'a> {
             Some(name) => (name, which == 'p'),
             None => (name.as_str(), which == 'P'),
         };
-        if name.is_empty()
-            || !name
-                .chars()
-                .all(|char| char == '_' || char.is_ascii_alphabetic())
-        {
+        if !unicode::is_known(name) {
             return Err(unknown());
         }
-        Ok(Member::Class(if name == "Any" {
+        self.count_unicode_class()?;
+        let letter = if negated { 'P' } else { 'p' };
+        Ok(Member::Class(match (name, negated) {
             // The engine has other words for it.
-            let any = if negated {
-                r"[^\x{0}-\x{10FFFF}]"
-            } else {
-                r"[\x{0}-\x{10FFFF}]"
-            };
-            any.to_owned()
-        } else {
-            let letter = if negated { 'P' } else { 'p' };
-            format!(r"\{letter}{{{name}}}")
+            ("Any", false) | ("Cs", true) => r"[\x{0}-\x{10FFFF}]".to_owned(),
+            // Surrogates are characters to Java alone.
+            ("Any", true) | ("Cs", false) => r"[^\x{0}-\x{10FFFF}]".to_owned(),
+            ("Unknown", false) => r"[\p{Cn}\p{Co}]".to_owned(),
+            ("Unknown", true) => r"[^\p{Cn}\p{Co}]".to_owned(),
+            _ => format!(r"\{letter}{{{name}}}"),
         }))
+    }
+
+    fn count_unicode_class(&mut self) -> Result<(), SyntaxError> {
+        self.unicode_classes += 1;
+        if self.unicode_classes > UNICODE_CLASSES_MAX {
+            return Err(SyntaxError::UnicodeClasses);
+        }
+        Ok(())
+    }
+
+    fn open_class(&mut self) {
+        if self.texts == Texts::Ascii {
+            self.output.push('[');
+        }
+    }
+
+    fn close_class(&mut self) {
+        if self.texts == Texts::Ascii {
+            self.output.push_str(r"&&[\x{0}-\x{7f}]]");
+        }
     }
 
     fn class(&mut self) -> Result<(), SyntaxError> {
         self.bump();
+        self.open_class();
         self.output.push('[');
         if self.take("^") {
             self.output.push('^');
@@ -312,6 +414,7 @@ impl<'a> Translator<'a> {
             }
             if !is_first && self.take("]") {
                 self.output.push(']');
+                self.close_class();
                 return Ok(());
             }
             is_first = false;
@@ -325,8 +428,11 @@ impl<'a> Translator<'a> {
             push_literal(&mut self.output, low);
             if self.rest.starts_with('-') && !self.rest.starts_with("-]") {
                 self.bump();
-                match self.member()? {
+                match self.char_of_class()? {
                     Member::Literal(high) if low <= high => {
+                        if !high.is_ascii() {
+                            self.count_unicode_class()?;
+                        }
                         self.output.push('-');
                         push_literal(&mut self.output, high);
                     }
@@ -348,6 +454,11 @@ impl<'a> Translator<'a> {
             self.rest = after;
             return Ok(Member::Class(name.to_owned()));
         }
+        self.char_of_class()
+    }
+
+    /// What may end a range: a name may not.
+    fn char_of_class(&mut self) -> Result<Member, SyntaxError> {
         if self.rest.starts_with('\\') {
             return self.escaped();
         }
@@ -381,6 +492,32 @@ fn push_literal(output: &mut String, char: char) {
         let _ = write!(output, r"\x{{{:x}}}", u32::from(char));
     }
 }
+
+/// `im-s` without what the engine does not want: flags that are named twice, or switched both ways,
+/// where switching off counts. None where these are no flags.
+fn checked_flags(text: &str) -> Option<String> {
+    let (on, off) = match text.split_once('-') {
+        Some((_, "")) => return None,
+        Some(both) => both,
+        None => (text, ""),
+    };
+    if !on
+        .chars()
+        .chain(off.chars())
+        .all(|flag| FLAGS.contains(flag))
+    {
+        return None;
+    }
+    let is_on = |flag: &char| on.contains(*flag) && !off.contains(*flag);
+    let mut flags: String = FLAGS.chars().filter(is_on).collect();
+    if !off.is_empty() {
+        flags.push('-');
+        flags.extend(FLAGS.chars().filter(|flag| off.contains(*flag)));
+    }
+    Some(flags)
+}
+
+const FLAGS: &str = "imsU";
 
 fn checked_count(text: &str) -> Result<String, SyntaxError> {
     let number = |text: &str| text.parse().unwrap_or(u32::MAX);
@@ -446,11 +583,32 @@ mod tests {
             ("a*?b+?", "aab", "c"),
             ("x # y", "x # y", "x"),
             (r"a\bb|a\b-b", "a-b", "ab"),
+            ("a(?i)*b", "aaB", "AB"),
+            ("a+(?i)(?s)?", "", "b"),
+            ("(?ii-ss)A", "a", "b"),
+            ("(?i-i:A)", "A", "a"),
+            ("[--[:word:]]", "A]", "a"),
+            (r"\p{Any}[^\p{Cs}]", "ab", "a"),
+            (r"\P{Unknown}\p{Nko}*", "a", "ab"),
         ];
         for (pattern, yes, no) in cases {
             assert!(matches(pattern, yes), "{pattern} and {yes}");
             assert!(!matches(pattern, no), "{pattern} and {no}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_would_take_much_to_make_is_refused() {
+        let long = "a|".repeat(PATTERN_MAX);
+        assert_eq!(whole(&long).err(), Some(SyntaxError::TooLong(long.len())));
+        for class in [r"\pL", r"[\p{Any}]", r"[\x{0}-\x{10FFFF}]", "[a-é]?"] {
+            let most = class.repeat(UNICODE_CLASSES_MAX);
+            assert_ne!(whole(&most).err(), Some(SyntaxError::UnicodeClasses));
+            let pattern = format!("(?i){most}{class}");
+            assert_eq!(whole(&pattern).err(), Some(SyntaxError::UnicodeClasses));
+        }
+        assert!(whole("((a{1000}){1000}){1000}").is_err());
+        assert!(whole(&format!("{}{}", "(".repeat(5_000), ")".repeat(5_000))).is_err());
     }
 
     #[test]
@@ -496,6 +654,13 @@ mod tests {
             r"\x{110000}",
             r"\xg",
             r"\p{Nonsense}",
+            r"\p{greek}",
+            r"\p{Letter}",
+            r"\p{Alphabetic}",
+            r"\p{Adlam}",
+            "(?P<n>a)(?<n>b)",
+            "(?i)*",
+            "a|(?i)*",
             r"\p",
             r"\k<a>",
             r"{*",
