@@ -6,7 +6,6 @@
 //! soft: made from the record at load, gone with the shard.
 
 mod api;
-#[allow(dead_code)]
 mod assignor;
 mod classic;
 mod config;
@@ -19,7 +18,6 @@ mod rebalance;
 pub mod record;
 mod removal;
 mod subscription;
-#[allow(dead_code)]
 mod topic_regex;
 mod transactional;
 mod turn;

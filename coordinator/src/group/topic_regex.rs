@@ -67,20 +67,22 @@ fn compile(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// The topics that each of the patterns matches. One that is no longer valid matches none: patterns
-/// are checked when they are subscribed.
+/// The topics that each of the patterns matches. One that is not valid matches none: patterns are
+/// checked when they are subscribed, and only a log of another version could hold such.
 pub(crate) fn resolve<'a>(
     patterns: impl IntoIterator<Item = &'a Arc<str>>,
     topic_names: impl IntoIterator<Item = &'a str>,
 ) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
-    let compiled = patterns
-        .into_iter()
-        .map(|pattern| (pattern, TopicRegex::new(pattern), BTreeSet::new()));
-    let mut compiled: Vec<_> = compiled.collect();
+    let compile = |pattern: &'a Arc<str>| {
+        let regex = TopicRegex::new(pattern)
+            .inspect_err(|error| tracing::error!(%error, "a stored pattern is not taken"));
+        (pattern, regex.ok(), BTreeSet::new())
+    };
+    let mut compiled: Vec<_> = patterns.into_iter().map(compile).collect();
     for name in topic_names {
         let mut shared: Option<Arc<str>> = None;
         for (_, regex, names) in &mut compiled {
-            if regex.as_ref().is_ok_and(|regex| regex.matches(name)) {
+            if regex.as_ref().is_some_and(|regex| regex.matches(name)) {
                 names.insert(shared.get_or_insert_with(|| Arc::from(name)).clone());
             }
         }
@@ -122,7 +124,7 @@ mod tests {
     fn an_invalid_pattern_is_named_with_what_is_wrong() {
         let error = TopicRegex::new("a[b").unwrap_err();
         let text = "SubscribedTopicRegex `a[b` is not a valid regular expression: \
-                    a character class has no ].";
+                    missing closing ].";
         assert_eq!(error.to_string(), text);
     }
 

@@ -24,25 +24,33 @@ const PROGRAM_MAX: usize = 1024 * 1024;
 /// all of which have to be gone through where case does not count.
 const UNICODE_CLASSES_MAX: usize = 64;
 
-/// Why a pattern is none.
+/// Why a pattern is none, in the words of upstream's RE2 where that refuses it, too: clients see them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SyntaxError {
-    #[error("it ends in a backslash")]
+    #[error("trailing backslash at end of expression")]
     TrailingBackslash,
-    #[error("the escape \\{0} is not known")]
-    UnknownEscape(char),
-    #[error("a character class has no ]")]
+    #[error("invalid escape sequence")]
+    UnknownEscape,
+    #[error("missing closing ]")]
     MissingBracket,
-    #[error("a range or a name in a character class is not valid")]
+    #[error("invalid character class range")]
     ClassRange,
-    #[error("repetitions may not follow each other")]
+    #[error("missing argument to repetition operator")]
+    MissingArgument,
+    #[error("invalid nested repetition operator")]
     NestedRepetition,
-    #[error("a repetition is counted from {0} to {1}; at most 1000 are counted, and not backwards")]
-    RepeatCount(u32, u32),
-    #[error("(?{0} is no group")]
-    UnknownGroup(String),
-    #[error("a parenthesis is not closed, or closed without being open")]
-    Parenthesis,
+    #[error("invalid repeat count")]
+    RepeatCount,
+    #[error("invalid named capture")]
+    GroupName,
+    #[error("duplicate capture group name")]
+    DuplicateGroupName,
+    #[error("invalid or unsupported Perl syntax")]
+    UnknownGroup,
+    #[error("missing closing )")]
+    MissingParenthesis,
+    #[error("unexpected )")]
+    UnexpectedParenthesis,
     #[error(
         "it has {0} bytes; at most {PATTERN_MAX} are taken: name fewer topics in it, or use a prefix"
     )]
@@ -82,6 +90,8 @@ struct Translator<'a> {
     texts: Texts,
     rest: &'a str,
     output: String,
+    /// There is something to repeat.
+    has_argument: bool,
     /// What was read last is a repetition.
     after_repetition: bool,
     /// Flags that were set (`(?i)`) since the last element. A repetition that follows repeats that
@@ -105,6 +115,7 @@ impl<'a> Translator<'a> {
             texts,
             rest: pattern,
             output: String::with_capacity(pattern.len()),
+            has_argument: false,
             after_repetition: false,
             flags: String::new(),
             group_names: BTreeSet::new(),
@@ -135,7 +146,7 @@ impl<'a> Translator<'a> {
             }
         }
         if self.depth > 0 {
-            return Err(SyntaxError::Parenthesis);
+            return Err(SyntaxError::MissingParenthesis);
         }
         Ok(self.output)
     }
@@ -145,6 +156,8 @@ impl<'a> Translator<'a> {
             return self.group();
         }
         self.write_flags();
+        let quotes_nothing = self.rest.starts_with(r"\Q\E") || self.rest == r"\Q";
+        self.has_argument = next != '|' && (self.has_argument || !quotes_nothing);
         match next {
             '\\' => self.escape()?,
             '[' => self.class()?,
@@ -155,7 +168,10 @@ impl<'a> Translator<'a> {
             }
             ')' => {
                 self.bump();
-                self.depth = self.depth.checked_sub(1).ok_or(SyntaxError::Parenthesis)?;
+                self.depth = self
+                    .depth
+                    .checked_sub(1)
+                    .ok_or(SyntaxError::UnexpectedParenthesis)?;
                 self.output.push(')');
             }
             '.' | '^' | '$' | '|' => {
@@ -192,6 +208,9 @@ impl<'a> Translator<'a> {
 
     fn repetition(&mut self, text: String, was_repetition: bool) -> Result<(), SyntaxError> {
         let is_lazy = self.take("?");
+        if !self.has_argument {
+            return Err(SyntaxError::MissingArgument);
+        }
         if was_repetition {
             return Err(SyntaxError::NestedRepetition);
         }
@@ -224,6 +243,7 @@ impl<'a> Translator<'a> {
         self.write_flags();
         self.output.push_str(group);
         self.depth += 1;
+        self.has_argument = false;
     }
 
     fn group(&mut self) -> Result<(), SyntaxError> {
@@ -235,12 +255,15 @@ impl<'a> Translator<'a> {
         for opening in ["P<", "<"] {
             if self.take(opening) {
                 let Some((name, after)) = self.rest.split_once('>') else {
-                    return Err(SyntaxError::UnknownGroup(opening.to_owned()));
+                    return Err(SyntaxError::GroupName);
                 };
                 let is_name = |char: char| char == '_' || char.is_ascii_alphanumeric();
                 let is_name = !name.is_empty() && name.chars().all(is_name);
-                if !is_name || !self.group_names.insert(name) {
-                    return Err(SyntaxError::UnknownGroup(opening.to_owned()));
+                if !is_name {
+                    return Err(SyntaxError::GroupName);
+                }
+                if !self.group_names.insert(name) {
+                    return Err(SyntaxError::DuplicateGroupName);
                 }
                 self.rest = after;
                 // Names are for those who look at what was matched, which nobody does.
@@ -251,7 +274,7 @@ impl<'a> Translator<'a> {
         let end = self.rest.find([':', ')']).unwrap_or(self.rest.len());
         let (text, after) = self.rest.split_at(end);
         let flags = checked_flags(text).filter(|_| !after.is_empty());
-        let flags = flags.ok_or_else(|| SyntaxError::UnknownGroup(text.to_owned()))?;
+        let flags = flags.ok_or(SyntaxError::UnknownGroup)?;
         self.rest = after;
         if self.take(")") {
             if !flags.is_empty() {
@@ -310,13 +333,13 @@ impl<'a> Translator<'a> {
             'n' => '\n',
             'r' => '\r',
             'v' => '\x0b',
-            'x' => self.hex().ok_or(SyntaxError::UnknownEscape('x'))?,
+            'x' => self.hex().ok_or(SyntaxError::UnknownEscape)?,
             // One digit alone would refer back, which RE2 does not do.
             '1'..='7' if !self.rest.starts_with(|next| ('0'..='7').contains(&next)) => {
-                return Err(SyntaxError::UnknownEscape(next));
+                return Err(SyntaxError::UnknownEscape);
             }
             '0'..='7' => self.octal(next),
-            _ if next.is_ascii_alphanumeric() => return Err(SyntaxError::UnknownEscape(next)),
+            _ if next.is_ascii_alphanumeric() => return Err(SyntaxError::UnknownEscape),
             _ => next,
         };
         Ok(Member::Literal(literal))
@@ -352,7 +375,7 @@ impl<'a> Translator<'a> {
 
     /// `\pN`, `\p{Greek}`, `\p{^Greek}`
     fn unicode_class(&mut self, which: char) -> Result<Member, SyntaxError> {
-        let unknown = || SyntaxError::UnknownEscape(which);
+        let unknown = || SyntaxError::ClassRange;
         let name = if self.take("{") {
             let (name, after) = self.rest.split_once('}').ok_or_else(unknown)?;
             self.rest = after;
@@ -436,7 +459,8 @@ impl<'a> Translator<'a> {
                         self.output.push('-');
                         push_literal(&mut self.output, high);
                     }
-                    Member::Literal(_) | Member::Class(_) => return Err(SyntaxError::ClassRange),
+                    Member::Literal(_) => return Err(SyntaxError::ClassRange),
+                    Member::Class(_) => return Err(SyntaxError::UnknownEscape),
                 }
             }
         }
@@ -527,7 +551,7 @@ fn checked_count(text: &str) -> Result<String, SyntaxError> {
         Some((least, most)) => (number(least), number(most)),
     };
     if least > REPEAT_MAX || most > REPEAT_MAX || least > most {
-        return Err(SyntaxError::RepeatCount(least, most));
+        return Err(SyntaxError::RepeatCount);
     }
     Ok(format!("{{{text}}}"))
 }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 
+use super::super::topic_regex::{self, TopicRegex};
 use super::super::turn::Turn;
 use super::super::{GroupShard, GroupTimer};
 use super::Refusal;
 use super::group::{ConsumerGroup, ResolvedAt};
 use super::member::Member;
-use super::metadata::{MetadataView, metadata_hash};
+use super::metadata::metadata_hash;
 use super::record::ConsumerGroupEntry;
 use super::update::Update;
-use crate::re2;
 
 /// Expressions of a group are resolved at most this often.
 const REFRESH_MIN_INTERVAL_MS: i64 = 10_000;
@@ -86,38 +86,13 @@ impl Update<'_> {
 }
 
 fn check_regex(regex: &str) -> Result<(), Refusal> {
-    let Err(error) = re2::whole(regex) else {
-        return Ok(());
-    };
-    // The engine draws a picture first; what is wrong stands in its last line.
-    let error = error.to_string();
-    let reason = error.lines().last().unwrap_or_default();
-    let reason = reason.trim_start_matches("error: ");
-    Err(Refusal::new(
-        ErrorCode::InvalidRegularExpression,
-        format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {reason}."),
-    ))
-}
-
-fn resolve(
-    regexes: BTreeSet<Arc<str>>,
-    view: &dyn MetadataView,
-) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
-    let resolved = regexes.into_iter().map(|regex| {
-        let topics = match re2::whole(&regex) {
-            Ok(pattern) => {
-                let names = view.topic_names().filter(|name| pattern.is_match(name));
-                names.map(Arc::from).collect()
-            }
-            Err(error) => {
-                // It was checked when it came; only a log of another version could hold it.
-                tracing::error!(%regex, %error, "a stored regular expression is not valid");
-                BTreeSet::new()
-            }
-        };
-        (regex, topics)
-    });
-    resolved.collect()
+    match TopicRegex::new(regex) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let code = ErrorCode::InvalidRegularExpression;
+            Err(Refusal::new(code, error.to_string()))
+        }
+    }
 }
 
 impl GroupShard {
@@ -131,7 +106,7 @@ impl GroupShard {
             version: view.version(),
             timestamp: turn.now,
         };
-        let resolved = resolve(group.subscribed_regexes(), &*view);
+        let resolved = topic_regex::resolve(&group.subscribed_regexes(), view.topic_names());
         let mut update = Update::new(group, &*view, &turn.config, turn.now);
         let mut bump = false;
         for (regex, topics) in &resolved {
