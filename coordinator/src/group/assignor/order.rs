@@ -21,6 +21,14 @@ pub(super) fn members(spec: &GroupSpec) -> Vec<(&Arc<str>, &MemberSpec)> {
     members
 }
 
+/// Names of topics as upstream walks a set that was made from them.
+pub(super) fn copied_names(names: &BTreeSet<Arc<str>>) -> Vec<&Arc<str>> {
+    let table_size = copied_table_size(names.len());
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort_by_cached_key(|name| bucket(string_hash(name), table_size));
+    names
+}
+
 /// Topics as upstream walks a set that was made from them.
 pub(super) fn copied_topics(topics: &[TopicId]) -> Vec<TopicId> {
     let table_size = copied_table_size(topics.len());

@@ -9,6 +9,7 @@ use protocol::TopicId;
 
 use super::{
     Assignor, AssignorError, GroupAssignment, GroupSpec, MemberSpec, SubscriptionType, TopicView,
+    order,
 };
 
 /// A member as the target assignment needs it.
@@ -113,13 +114,205 @@ impl TargetAssignmentBuilder<'_> {
         let resolved = member
             .subscribed_topic_regex
             .and_then(|regex| self.resolved_regexes.get(regex));
-        let by_regex = resolved
+        let by_regex = resolved.map(order::copied_names).unwrap_or_default();
+        let by_regex = by_regex
             .into_iter()
-            .flatten()
             .filter(|name| !member.subscribed_topic_names.contains(*name));
-        let names = member.subscribed_topic_names.iter().chain(by_regex);
-        names
+        let by_name = order::copied_names(member.subscribed_topic_names).into_iter();
+        by_name
+            .chain(by_regex)
             .filter_map(|name| self.topics.topic_id(name))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::group::assignor::TopicPartitions;
+    use crate::group::assignor::uniform::UniformAssignor;
+
+    /// `a` has one partition, `b` two and so on.
+    #[derive(Debug)]
+    struct Letters;
+
+    impl TopicView for Letters {
+        fn topic_id(&self, name: &str) -> Option<TopicId> {
+            match name.as_bytes() {
+                [letter @ b'a'..=b'f'] => Some(TopicId(Uuid::from_u128((letter - b'`').into()))),
+                _ => None,
+            }
+        }
+
+        fn partition_count(&self, topic_id: TopicId) -> Option<i32> {
+            i32::try_from(topic_id.0.as_u128()).ok()
+        }
+    }
+
+    /// Keeps what it was asked.
+    struct Listening<'a>(&'a Mutex<Option<GroupSpec>>);
+
+    impl Assignor for Listening<'_> {
+        fn name(&self) -> &'static str {
+            "listening"
+        }
+
+        fn assign(
+            &self,
+            spec: &GroupSpec,
+            topics: &dyn TopicView,
+        ) -> Result<GroupAssignment, AssignorError> {
+            *self.0.lock().unwrap() = Some(spec.clone());
+            UniformAssignor.assign(spec, topics)
+        }
+    }
+
+    struct Member {
+        id: Arc<str>,
+        instance_id: Option<Arc<str>>,
+        names: BTreeSet<Arc<str>>,
+        regex: Option<&'static str>,
+    }
+
+    /// Each letter is a topic.
+    fn member(id: &str, names: &str, regex: Option<&'static str>) -> Member {
+        let names = names.chars().map(|name| Arc::from(name.to_string()));
+        Member {
+            id: Arc::from(id),
+            instance_id: None,
+            names: names.collect(),
+            regex,
+        }
+    }
+
+    #[derive(Default)]
+    struct Before {
+        static_members: BTreeMap<Arc<str>, Arc<str>>,
+        target: GroupAssignment,
+    }
+
+    fn build(members: &[Member], before: &Before) -> (GroupSpec, Target) {
+        let asked = Mutex::new(None);
+        let names = ["a", "c", "gone"].map(Arc::from);
+        let builder = TargetAssignmentBuilder {
+            assignor: &Listening(&asked),
+            members: members
+                .iter()
+                .map(|member| TargetMember {
+                    member_id: &member.id,
+                    instance_id: member.instance_id.as_ref(),
+                    subscribed_topic_names: &member.names,
+                    subscribed_topic_regex: member.regex,
+                })
+                .collect(),
+            static_members: &before.static_members,
+            target: &before.target,
+            resolved_regexes: &[("a|c|gone".into(), names.into())].into(),
+            topics: &Letters,
+        };
+        let target = builder.build().unwrap();
+        let spec = asked.lock().unwrap().take().unwrap();
+        (spec, target)
+    }
+
+    fn subscribed(spec: &GroupSpec, id: &str) -> BTreeSet<u128> {
+        let topics = spec.members[id].subscribed.iter();
+        topics.map(|topic_id| topic_id.0.as_u128()).collect()
+    }
+
+    fn count(partitions: &TopicPartitions) -> usize {
+        partitions.values().map(BTreeSet::len).sum()
+    }
+
+    #[test]
+    fn names_and_resolved_expressions_are_subscribed_as_far_as_they_exist() {
+        let members = [
+            member("names", "abz", None),
+            member("regex", "", Some("a|c|gone")),
+            member("both", "ab", Some("a|c|gone")),
+            member("not-resolved", "", Some("x.*")),
+        ];
+        let (spec, target) = build(&members, &Before::default());
+        assert_eq!(subscribed(&spec, "names"), [1, 2].into());
+        assert_eq!(subscribed(&spec, "regex"), [1, 3].into());
+        assert_eq!(subscribed(&spec, "both"), [1, 2, 3].into());
+        assert_eq!(spec.members["both"].subscribed.len(), 3);
+        assert_eq!(subscribed(&spec, "not-resolved"), [].into());
+        // Who has nothing is told so.
+        assert_eq!(count(&target.members["not-resolved"]), 0);
+        assert_eq!(target.changed, target.members);
+    }
+
+    #[test]
+    fn a_group_is_homogeneous_where_all_name_the_same_or_have_one_expression_alone() {
+        let regex = Some("a|c|gone");
+        let cases = [
+            (vec![member("1", "ab", None), member("2", "ba", None)], true),
+            (vec![member("1", "ab", None), member("2", "a", None)], false),
+            (vec![member("1", "", regex), member("2", "", regex)], true),
+            (
+                vec![member("1", "", regex), member("2", "", Some(".*"))],
+                false,
+            ),
+            (vec![member("1", "ac", None), member("2", "", regex)], false),
+            (
+                vec![member("1", "a", regex), member("2", "a", regex)],
+                false,
+            ),
+        ];
+        for (members, is_homogeneous) in cases {
+            let (spec, _) = build(&members, &Before::default());
+            let found = spec.subscription == SubscriptionType::Homogeneous;
+            assert_eq!(found, is_homogeneous);
+        }
+    }
+
+    #[test]
+    fn only_what_changes_is_written() {
+        let (_, first) = build(
+            &[member("1", "f", None), member("2", "f", None)],
+            &Before::default(),
+        );
+        assert_eq!(first.changed, first.members);
+        let before = Before {
+            target: first.members.clone(),
+            ..Before::default()
+        };
+        let (_, same) = build(&[member("1", "f", None), member("2", "f", None)], &before);
+        assert_eq!(same.members, first.members);
+        assert!(same.changed.is_empty());
+        // One leaves: its own target goes with it, and the other one inherits.
+        let (_, left) = build(&[member("1", "f", None)], &before);
+        assert_eq!(
+            left.changed.keys().map(|id| &**id).collect::<Vec<_>>(),
+            ["1"]
+        );
+        assert_eq!(count(&left.members["1"]), 6);
+    }
+
+    #[test]
+    fn who_replaces_a_static_member_gets_what_that_one_had() {
+        let as_static = |id: &str| Member {
+            instance_id: Some("i".into()),
+            ..member(id, "f", None)
+        };
+        let others = || [member("1", "f", None), member("2", "f", None)];
+        let [one, two] = others();
+        let (_, first) = build(&[one, two, as_static("old")], &Before::default());
+        let before = Before {
+            static_members: [("i".into(), "old".into())].into(),
+            target: first.members.clone(),
+        };
+        let [one, two] = others();
+        let (_, replaced) = build(&[one, two, as_static("new")], &before);
+        assert_eq!(replaced.members["new"], first.members["old"]);
+        assert_eq!(
+            replaced.changed.keys().map(|id| &**id).collect::<Vec<_>>(),
+            ["new"]
+        );
     }
 }
