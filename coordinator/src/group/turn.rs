@@ -183,7 +183,7 @@ impl Turn {
     }
 }
 
-fn heartbeat_timer(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+pub(crate) fn heartbeat_timer(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
     GroupTimer::Heartbeat {
         group_id: group_id.clone(),
         member_id: member_id.clone(),

@@ -14,7 +14,7 @@ use super::super::classic::SupportedProtocol;
 use super::super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, Member as ClassicMember, State};
 use super::super::config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
 use super::super::record::GroupRecord;
-use super::super::turn::{AfterAppend, Turn};
+use super::super::turn::{AfterAppend, Turn, heartbeat_timer};
 use super::super::{GroupShard, GroupTimer};
 use super::Refusal;
 use super::embedded::{NamedTopic, put_assignment, read_assignment, read_subscription};
@@ -160,13 +160,14 @@ impl GroupShard {
             return;
         };
         let group = &mut group.live;
-        if group.state() != State::Stable {
-            return;
-        }
         for member in group.members.values() {
-            turn.arm_heartbeat(&group.id, &member.id, member.session_timeout_ms);
+            // Something may have come before this: who was heard of since has a session already.
+            let key = heartbeat_timer(group_id, &member.id);
+            if !self.deadlines.contains_key(&key) {
+                turn.arm(key, member.session_timeout_ms);
+            }
         }
-        if rebalances {
+        if rebalances && group.state() == State::Stable {
             group.prepare_rebalance(turn, "the group was a consumer group");
         }
     }
