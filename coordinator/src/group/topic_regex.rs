@@ -13,13 +13,14 @@ use regex_automata::{Anchored, Input};
 
 use crate::re2::{self, Texts};
 
-/// Bytes of the automaton that a pattern stands for.
-const NFA_MAX: usize = 256 * 1024;
+/// Bytes of the automaton that a pattern stands for: enough for one of the greatest length that lists
+/// topics.
+const NFA_MAX: usize = 1024 * 1024;
 
 /// Bytes of its states while the table is made.
 const DETERMINIZE_MAX: usize = 1024 * 1024;
 
-/// Bytes of the table: enough for a pattern of the greatest length that lists topics.
+/// Bytes of the table: enough for such a list, too.
 const TABLE_MAX: usize = 4 * 1024 * 1024;
 
 /// Why a pattern cannot be subscribed. It is answered with `INVALID_REGULAR_EXPRESSION`.
@@ -73,23 +74,21 @@ pub(crate) fn resolve<'a>(
     patterns: impl IntoIterator<Item = &'a Arc<str>>,
     topic_names: impl IntoIterator<Item = &'a str>,
 ) -> BTreeMap<Arc<str>, BTreeSet<Arc<str>>> {
-    let compile = |pattern: &'a Arc<str>| {
-        let regex = TopicRegex::new(pattern)
-            .inspect_err(|error| tracing::error!(%error, "a stored pattern is not taken"));
-        (pattern, regex.ok(), BTreeSet::new())
-    };
-    let mut compiled: Vec<_> = patterns.into_iter().map(compile).collect();
-    for name in topic_names {
-        let mut shared: Option<Arc<str>> = None;
-        for (_, regex, names) in &mut compiled {
-            if regex.as_ref().is_some_and(|regex| regex.matches(name)) {
-                names.insert(shared.get_or_insert_with(|| Arc::from(name)).clone());
-            }
+    let names: Vec<Arc<str>> = topic_names.into_iter().map(Arc::from).collect();
+    // One table at a time: they are large.
+    let matching = |pattern| match TopicRegex::new(pattern) {
+        Ok(regex) => {
+            let matching = names.iter().filter(|name| regex.matches(name));
+            matching.cloned().collect()
         }
-    }
-    let resolved = compiled.into_iter();
-    resolved
-        .map(|(pattern, _, names)| (pattern.clone(), names))
+        Err(error) => {
+            tracing::error!(%error, "a stored pattern is not taken");
+            BTreeSet::new()
+        }
+    };
+    let patterns = patterns.into_iter();
+    patterns
+        .map(|pattern| (pattern.clone(), matching(pattern)))
         .collect()
 }
 
@@ -148,8 +147,15 @@ mod tests {
             .collect();
         let list = list.join("|");
         let last = "some-topic.with.a-long-name-399";
+        let unlike = |index: u32| {
+            let number = u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!("{number:016x}-{index}")
+        };
+        let unlike = (0..700).map(unlike).chain([last.to_owned()]);
+        let unlike = unlike.collect::<Vec<_>>().join("|");
         let cases = [
             (list.as_str(), last),
+            (unlike.as_str(), last),
             (".*", last),
             (".*topic.*long.*name.*", last),
             (r"(?i)^SOME[-_.]topic\.(with|without)\..{1,30}$", last),
