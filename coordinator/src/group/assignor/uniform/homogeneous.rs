@@ -34,10 +34,16 @@ pub(super) fn assign(
     for ((_, member), owned) in members.iter().zip(owned) {
         kept.push(quotas.apply(member, owned, &mut unassigned));
     }
-    let mut unassigned = unassigned.into_iter();
+    let mut unassigned = unassigned.as_slice();
     let assigned = kept.into_iter().map(|(mut kept, room)| {
-        for (topic_id, partition) in unassigned.by_ref().take(room) {
-            kept.entry(topic_id).or_default().insert(partition);
+        let (given, rest) = unassigned.split_at(room.min(unassigned.len()));
+        unassigned = rest;
+        // Topic by topic: most members get a run of partitions of one topic.
+        for given in given.chunk_by(|left, right| left.0 == right.0) {
+            if let Some((topic_id, _)) = given.first() {
+                let partitions = given.iter().map(|(_, partition)| *partition);
+                kept.entry(*topic_id).or_default().extend(partitions);
+            }
         }
         kept
     });
