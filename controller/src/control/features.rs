@@ -14,6 +14,9 @@ use super::{Decision, Environment};
 
 pub const METADATA_VERSION: &str = "metadata.version";
 
+/// From level 1 on there are consumer groups (KIP-848).
+pub const GROUP_VERSION: &str = "group.version";
+
 /// From level 2 on a producer's epoch is raised at every end of a transaction (KIP-890).
 pub const TRANSACTION_VERSION: &str = "transaction.version";
 
@@ -40,7 +43,12 @@ const fn not_served(name: &'static str) -> SupportedFeature {
 /// The features of Kafka 4.3.1, in name order.
 pub const SUPPORTED: &[SupportedFeature] = &[
     not_served("eligible.leader.replicas.version"),
-    not_served("group.version"),
+    SupportedFeature {
+        name: GROUP_VERSION,
+        min_level: 0,
+        max_level: 1,
+        initial_level: 1,
+    },
     not_served("kraft.version"),
     SupportedFeature {
         name: METADATA_VERSION,

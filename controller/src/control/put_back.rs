@@ -242,7 +242,7 @@ mod tests {
         let image = apply(&then(), &topic(1003, "new", 3));
         let level = MetadataRecord::FeatureLevel {
             name: "group.version".to_owned(),
-            level: 1,
+            level: 0,
         };
         let image = apply(
             &image,

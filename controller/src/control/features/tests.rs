@@ -37,31 +37,41 @@ fn a_new_cluster_finalizes_only_what_is_served() {
     let finalized: Vec<_> = image.features.finalized().collect();
     assert_eq!(
         finalized,
-        [(METADATA_VERSION, 30), (TRANSACTION_VERSION, 2)]
+        [
+            (GROUP_VERSION, 1),
+            (METADATA_VERSION, 30),
+            (TRANSACTION_VERSION, 2)
+        ]
     );
 }
 
-#[test]
-fn the_transaction_version_goes_down_and_up_again() {
+fn goes_down_and_up_again(name: &str, lower: &[(i16, i8)], highest: i16) {
     let set = |level| MetadataRecord::FeatureLevel {
-        name: TRANSACTION_VERSION.to_owned(),
+        name: name.to_owned(),
         level,
     };
-    for (level, upgrade_type) in [(1, 2), (0, 3)] {
-        let decision = decide(vec![update(TRANSACTION_VERSION, level, upgrade_type)], 2);
+    for &(level, upgrade_type) in lower {
+        let decision = decide(vec![update(name, level, upgrade_type)], 2);
         assert_eq!(decision.response.error_code, 0);
         assert_eq!(decision.records, [set(level)]);
     }
     let mut fixture = Fixture::default();
     let lowered = fixture::apply(&fixture::image(), &[set(0)]);
-    assert_eq!(lowered.features.level(TRANSACTION_VERSION), 0);
-    let request = UpdateFeaturesRequest::default().with_feature_updates(vec![update(
-        TRANSACTION_VERSION,
-        2,
-        1,
-    )]);
+    assert_eq!(lowered.features.level(name), 0);
+    let request =
+        UpdateFeaturesRequest::default().with_feature_updates(vec![update(name, highest, 1)]);
     let decision = update_features(&request, 2, &lowered, &mut fixture.environment());
-    assert_eq!(decision.records, [set(2)]);
+    assert_eq!(decision.records, [set(highest)]);
+}
+
+#[test]
+fn the_transaction_version_goes_down_and_up_again() {
+    goes_down_and_up_again(TRANSACTION_VERSION, &[(1, 2), (0, 3)], 2);
+}
+
+#[test]
+fn the_group_version_goes_down_and_up_again() {
+    goes_down_and_up_again(GROUP_VERSION, &[(0, 2), (0, 3)], 1);
 }
 
 #[test]
@@ -143,9 +153,19 @@ fn every_refusal_has_upstreams_words() {
              the given upgrade type.",
         ),
         (
-            ("group.version", 1, 1),
-            "Invalid update version 1 for feature group.version. Local controller 1 does not \
+            ("share.version", 1, 1),
+            "Invalid update version 1 for feature share.version. Local controller 1 does not \
              support this feature.",
+        ),
+        (
+            (GROUP_VERSION, 2, 1),
+            "Invalid update version 2 for feature group.version. Local controller 1 only \
+             supports versions 0-1",
+        ),
+        (
+            (GROUP_VERSION, 0, 1),
+            "Invalid update version 0 for feature group.version. Can't downgrade the version of \
+             this feature without setting the upgrade type to either safe or unsafe downgrade.",
         ),
     ];
     for ((feature, level, upgrade_type), words) in refusals {
