@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::config::{self, ServerConfig};
 use crate::coordinators::{
-    GROUP_TOPIC, GroupCoordinator, TRANSACTION_TOPIC, TransactionCoordinator,
+    ClusterView, GROUP_TOPIC, GroupCoordinator, TRANSACTION_TOPIC, TransactionCoordinator,
 };
 use crate::network::Limits;
 use crate::replica::{Manager, Partition};
@@ -50,6 +50,9 @@ impl MetadataPublisher for ReplicaPublisher {
         // Before a coordinator is led: it decides by it.
         let level = image.features.level(controller::TRANSACTION_VERSION);
         self.transactions.set_version(level);
+        let view = ClusterView::new(self.config.clone(), image.clone());
+        let has_new_topics = delta.topics_delta().created().next().is_some();
+        self.groups.metadata_changed(Arc::new(view), has_new_topics);
         self.set_strays_aside(image);
         let mut gone = Vec::new();
         let mut logs = Vec::new();

@@ -32,6 +32,7 @@ macro_rules! top_level {
 top_level! {
     AddOffsetsToTxnResponse;
     ApiVersionsResponse;
+    ConsumerGroupHeartbeatResponse;
     DescribeAclsResponse;
     DescribeClusterResponse;
     EndTxnResponse;
@@ -73,6 +74,7 @@ macro_rules! parts {
 
 parts! {
     AlterConfigsResponse: responses;
+    ConsumerGroupDescribeResponse: groups;
     CreateAclsResponse: results;
     CreatePartitionsResponse: results;
     CreateTopicsResponse: topics;

@@ -29,6 +29,11 @@ pub(super) async fn ask(ctx: &RequestContext, request: GroupRequest) -> GroupRes
     ctx.node.groups.ask(meta(ctx), request, partitions).await
 }
 
+/// Whether consumer groups are served: the cluster's feature level has them.
+pub(super) fn are_consumer_groups_served(ctx: &RequestContext) -> bool {
+    ctx.image.features.level(controller::GROUP_VERSION) >= 1
+}
+
 /// The name of a topic that is known by id, if it exists.
 pub(super) fn name_of(ctx: &RequestContext, id: Uuid) -> Option<TopicName> {
     let topic = ctx.image.topics.by_id(TopicId(id))?;

@@ -118,6 +118,8 @@ apis! {
     describe_producers DescribeProducers(DescribeProducersRequest) 0..=0;
     describe_transactions DescribeTransactions(DescribeTransactionsRequest) 0..=0;
     list_transactions ListTransactions(ListTransactionsRequest) 0..=2;
+    consumer_group_heartbeat ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest) 0..=1;
+    consumer_group_describe ConsumerGroupDescribe(ConsumerGroupDescribeRequest) 0..=1;
     list_config_resources ListConfigResources(ListConfigResourcesRequest) 0..=1;
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
 }

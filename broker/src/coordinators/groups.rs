@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
-    DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, OnError,
+    DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, MetadataView,
+    OnError,
 };
 use coordinator::{Loaded, RequestMeta, partition_for};
 use parking_lot::RwLock;
@@ -17,6 +18,7 @@ use storage::{Log, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::cluster_view::Cluster;
 use super::held::HeldShard;
 use super::runtime::{self, Encoded, Ground, Mailbox, MarkerWrite, RecordCodec, ShardHandle};
 use super::view::View;
@@ -31,6 +33,7 @@ pub(crate) struct GroupCoordinator {
     config: GroupCoordinatorConfig,
     ground: Ground,
     shards: RwLock<BTreeMap<i32, ShardHandle<GroupShard>>>,
+    cluster: Arc<Cluster>,
     /// Of the offsets of deleted topics.
     removals: TaskTracker,
 }
@@ -73,6 +76,7 @@ impl GroupCoordinator {
             config,
             ground,
             shards: RwLock::default(),
+            cluster: Arc::default(),
             removals: TaskTracker::new(),
         }
     }
@@ -125,10 +129,21 @@ impl GroupCoordinator {
 
     fn start(&self, partition: Arc<Partition>, how: Loaded, mailbox: Mailbox<GroupShard>) {
         let index = partition.topic_partition().partition;
-        let shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
+        let mut shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
+        let known = self.cluster.view();
+        let news = self.cluster.news(known.as_deref());
+        if let Some(view) = known {
+            shard = shard.with_metadata(view);
+        }
         // Groups command nothing.
         let commands = Arc::new(|never: Infallible| match never {});
+        let shard = (shard, news);
         runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox, commands);
+    }
+
+    /// The metadata is another now: no shard decides by the former any more.
+    pub(crate) fn metadata_changed(&self, view: Arc<dyn MetadataView>, has_new_topics: bool) {
+        self.cluster.set(view, has_new_topics);
     }
 
     /// The clock jumped: all that is due in any shard is done when this returns.

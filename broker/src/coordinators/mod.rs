@@ -1,5 +1,6 @@
 //! Coordinators on this node: state machines of the crate `coordinator` over partitions led here.
 
+mod cluster_view;
 mod groups;
 mod held;
 pub(crate) mod markers;
@@ -8,6 +9,7 @@ mod timers;
 mod transactions;
 mod view;
 
+pub(crate) use cluster_view::ClusterView;
 pub(crate) use groups::{GROUP_TOPIC, GroupCoordinator, HeldGroups};
 pub(crate) use runtime::MarkerWrite;
 pub(crate) use transactions::{HeldTransactions, TRANSACTION_TOPIC, TransactionCoordinator};

@@ -178,8 +178,15 @@ pub(super) struct Ground {
 /// Where what a shard commands goes, once the records it rests on are committed.
 pub(super) type Commands<S> = Arc<dyn Fn(<S as Shard>::Command) + Send + Sync>;
 
+/// What a shard has to hear before it handles the next event, if there is something.
+pub(super) type News<S> = Box<dyn FnMut() -> Option<<S as Shard>::Request> + Send>;
+
+/// Nobody waits for the answer to news.
+const NOBODY: ReplyTo = ReplyTo(0);
+
 struct Actor<S: Shard, C> {
     shard: S,
+    news: News<S>,
     partition: Arc<Partition>,
     view: View,
     clock: Clock,
@@ -193,11 +200,11 @@ struct Actor<S: Shard, C> {
     codec: std::marker::PhantomData<C>,
 }
 
-/// Starts `shard` on `partition`: it loads what the log holds, then serves. What it commands goes
-/// to `commands`.
+/// Starts `shard` on `partition`: it loads what the log holds, then serves. It hears `news` before
+/// each event; what it commands goes to `commands`.
 pub(super) fn start<S, C>(
     ground: &Ground,
-    shard: S,
+    (shard, news): (S, News<S>),
     partition: Arc<Partition>,
     how: Loaded,
     Mailbox(mailbox): Mailbox<S>,
@@ -213,6 +220,7 @@ pub(super) fn start<S, C>(
 {
     let actor = Actor::<S, C> {
         shard,
+        news,
         view: View::new(ground.log_dir.clone(), partition.log().clone()),
         partition,
         clock: ground.clock.clone(),
@@ -353,6 +361,23 @@ where
     }
 
     async fn handle(&mut self, event: Event<S>) {
+        if let Some(request) = (self.news)() {
+            let meta = RequestMeta {
+                api_version: 0,
+                client_id: Arc::from(""),
+                client_host: Arc::from(""),
+            };
+            let told = Event::Request {
+                token: NOBODY,
+                meta,
+                request,
+            };
+            self.decide(told).await;
+        }
+        self.decide(event).await;
+    }
+
+    async fn decide(&mut self, event: Event<S>) {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let output = self.shard.handle(self.clock.now(), event);

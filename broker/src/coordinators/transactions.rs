@@ -207,7 +207,7 @@ impl TransactionCoordinator {
         };
         runtime::start::<_, TransactionCodec>(
             &self.ground,
-            shard,
+            (shard, Box::new(|| None)),
             partition,
             how,
             mailbox,

@@ -421,4 +421,5 @@ impl Faultable for OffsetForLeaderEpochRequest {
 }
 
 mod admin;
+mod groups;
 mod transactions;
