@@ -18,7 +18,7 @@ use crate::admin::{Admin, AdminListener};
 use crate::api::Node;
 use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
-use crate::config::ServerConfig;
+use crate::config::{self, ServerConfig};
 use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers};
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
@@ -369,7 +369,7 @@ fn coordinators(
     clock: &Clock,
 ) -> (Arc<GroupCoordinator>, Arc<TransactionCoordinator>) {
     let groups = GroupCoordinator::new(
-        group_config(config),
+        config::groups::coordinator_config(config),
         config.broker.offsets_commit_timeout_ms,
         log_dir.clone(),
         clock.clone(),
@@ -396,20 +396,6 @@ fn transaction_config(
         remove_expired_interval_ms: broker
             .transaction_remove_expired_transaction_cleanup_interval_ms,
         two_phase_commit_enable: broker.transaction_two_phase_commit_enable,
-        ..Default::default()
-    }
-}
-
-fn group_config(config: &ServerConfig) -> coordinator::group::GroupCoordinatorConfig {
-    let broker = &config.broker;
-    coordinator::group::GroupCoordinatorConfig {
-        group_min_session_timeout_ms: broker.group_min_session_timeout_ms,
-        group_max_session_timeout_ms: broker.group_max_session_timeout_ms,
-        group_initial_rebalance_delay_ms: broker.group_initial_rebalance_delay_ms,
-        group_max_size: broker.group_max_size,
-        offset_metadata_max_bytes: broker.offset_metadata_max_bytes,
-        offsets_retention_ms: i64::from(broker.offsets_retention_minutes) * 60_000,
-        offsets_retention_check_interval_ms: broker.offsets_retention_check_interval_ms,
         ..Default::default()
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: keys, types and defaults come from the tables of the crate `metadata`; what differs
 //! from upstream's defaults is the short list in [`embedded_defaults`].
 
+pub(crate) mod groups;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

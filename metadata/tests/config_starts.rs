@@ -116,7 +116,7 @@ fn a_server_properties_is_taken_or_refused_as_upstream_does() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.concat());
-    assert_eq!(checked, 130);
+    assert_eq!(checked, 132);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use metadata::config::{
     BROKER_CONFIGS, BrokerConfig, CLIENT_METRICS_CONFIGS, ConfigDef, DYNAMIC_ONLY_BROKER_CONFIGS,
     GROUP_CONFIGS, GroupConfig, KLAMM_CONFIGS, KlammConfig, Served, TOPIC_CONFIGS, TopicConfig,
-    UpdateMode, configuration_markdown, find, find_broker_config, parse_listeners,
-    parse_protocol_map,
+    UpdateMode, configuration_markdown, find, find_broker_config, group_bound_keys,
+    parse_listeners, parse_protocol_map,
 };
 
 const UPSTREAM: &str = include_str!("fixtures/upstream-configs.tsv");
@@ -133,6 +133,7 @@ fn a_row_is_honoured_exactly_when_code_reads_it() {
         .iter()
         .copied()
         .chain(behind_topics)
+        .chain(group_bound_keys().filter(|key| key.starts_with("group.consumer.")))
         .collect();
     broker.sort_unstable();
     broker.dedup();
@@ -147,6 +148,8 @@ fn a_row_is_honoured_exactly_when_code_reads_it() {
     let mut read = GroupConfig::KEYS.to_vec();
     read.sort_unstable();
     assert_eq!(read, group);
+    read.retain(|key| key.starts_with("consumer."));
+    assert_eq!(honoured(GROUP_CONFIGS), read);
 }
 
 #[test]

@@ -13,6 +13,37 @@ use super::names;
 use super::resolve::ConfigMap;
 use super::value::{Value, parse_list};
 
+/// An assignor's name, and upstream's class of it: either stands in a list.
+type BuiltIn = (&'static str, &'static str);
+
+const CONSUMER_ASSIGNORS: [BuiltIn; 2] = [
+    (
+        "uniform",
+        "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+    ),
+    (
+        "range",
+        "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+    ),
+];
+
+const SHARE_ASSIGNORS: [BuiltIn; 1] = [(
+    "simple",
+    "org.apache.kafka.coordinator.group.assignor.SimpleAssignor",
+)];
+
+fn built_in_name(known: &[BuiltIn], text: &str) -> Option<&'static str> {
+    let mut known = known.iter();
+    let found = known.find(|(name, class)| *name == text || *class == text);
+    found.map(|(name, _)| *name)
+}
+
+/// The name of an assignor of consumer groups that `group.consumer.assignors` names or whose class
+/// it names.
+pub fn consumer_assignor(text: &str) -> Option<&'static str> {
+    built_in_name(&CONSUMER_ASSIGNORS, text)
+}
+
 /// What must hold between two keys.
 #[derive(Clone, Copy)]
 enum Relation {
@@ -227,13 +258,16 @@ impl<'a> Values<'a> {
             }
         }
         // No class is ever loaded, so only the assignors that are built in can be found.
-        let built_in: [(&str, &[&str]); 2] = [
-            ("group.consumer.assignors", &["uniform", "range"]),
-            ("group.share.assignors", &["simple"]),
+        let built_in: [(&str, &[BuiltIn]); 2] = [
+            ("group.consumer.assignors", &CONSUMER_ASSIGNORS),
+            ("group.share.assignors", &SHARE_ASSIGNORS),
         ];
         for (key, known) in built_in {
-            let unknown = |name: &&String| !known.contains(&name.as_str());
-            if let Some(name) = self.items(key).iter().find(unknown) {
+            let items = self.items(key);
+            if let Some(name) = items
+                .iter()
+                .find(|name| built_in_name(known, name).is_none())
+            {
                 return refuse(key, format!("Class {name} cannot be found"));
             }
         }

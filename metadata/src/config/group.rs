@@ -11,13 +11,13 @@ config_table! {
 
     /// How long a member of the consumer group may be silent.
     "consumer.session.timeout.ms" Int = "45000", at_least(1), cluster_wide,
-        synonyms(&[same("group.consumer.session.timeout.ms")]), ignored(GROUPS);
+        synonyms(&[same("group.consumer.session.timeout.ms")]);
     /// How often a member of the consumer group sends a heartbeat.
     "consumer.heartbeat.interval.ms" Int = "5000", at_least(1), cluster_wide,
-        synonyms(&[same("group.consumer.heartbeat.interval.ms")]), ignored(GROUPS);
+        synonyms(&[same("group.consumer.heartbeat.interval.ms")]);
     /// The shortest time between two assignments of the consumer group.
     "consumer.assignment.interval.ms" Int = "1000", at_least(0), cluster_wide,
-        synonyms(&[same("group.consumer.assignment.interval.ms")]), ignored(GROUPS);
+        synonyms(&[same("group.consumer.assignment.interval.ms")]);
     /// How long a member of the share group may be silent.
     "share.session.timeout.ms" Int = "45000", at_least(1), cluster_wide,
         synonyms(&[same("group.share.session.timeout.ms")]), ignored(GROUPS);

@@ -119,6 +119,13 @@ const SESSION_ABOVE_HEARTBEAT: [(&str, &str); 3] = [
     ),
 ];
 
+/// The broker's keys that bound what groups choose.
+pub fn group_bound_keys() -> impl Iterator<Item = &'static str> {
+    BOUNDS
+        .iter()
+        .flat_map(|bounds| bounds.min.into_iter().chain([bounds.max]))
+}
+
 /// Refuses what lies outside the broker's bounds.
 pub(super) fn check(layers: &Layers) -> Result<(), InvalidConfig> {
     for bounds in BOUNDS {

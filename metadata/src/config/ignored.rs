@@ -7,8 +7,7 @@ pub(super) const AUTOTUNING: &str = "the system sizes the buffers of a socket as
 pub(super) const CLEANER_BUFFERS: &str =
     "batches are read one by one, and the map of keys grows as it is filled";
 pub(super) const CORDONING: &str = "log directories cannot be cordoned yet";
-pub(super) const GROUPS: &str =
-    "consumer, share and streams groups are not there yet; classic groups always are";
+pub(super) const GROUPS: &str = "share and streams groups are not there yet";
 pub(super) const HOUSEKEEPING: &str = "housekeeping has its own rhythm";
 pub(super) const INDEX: &str = "the offset index is not a file of a fixed size";
 pub(super) const LEVEL: &str = "the broker compresses at the codec's own default level";

@@ -28,10 +28,11 @@ mod validate;
 mod value;
 
 pub use broker::{BROKER_CONFIGS, DYNAMIC_ONLY_BROKER_CONFIGS, find_broker_config};
-pub use broker_check::{check_properties, unknown_properties};
+pub use broker_check::{check_properties, consumer_assignor, unknown_properties};
 pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};
 pub use describe::{DescribedConfig, DescribedSynonym, describe};
 pub use error::{ConfigError, InvalidConfig};
+pub use group_bounds::group_bound_keys;
 pub use klamm::environment_variable;
 pub(crate) use listeners::{ADVERTISED_LISTENERS, advertised_address};
 pub use listeners::{Listener, ListenerProperties, Listeners, parse_listeners, parse_protocol_map};

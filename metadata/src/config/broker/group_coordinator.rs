@@ -11,7 +11,7 @@ config_table! {
 
     /// The group protocols that are switched on.
     "group.coordinator.rebalance.protocols" List = "classic,consumer,streams",
-        non_empty_list_of(&["consumer", "classic", "share", "streams"]), ignored(GROUPS);
+        non_empty_list_of(&["consumer", "classic", "share", "streams"]);
     /// The threads of the group coordinator.
     "group.coordinator.threads" Int = "4", at_least(1), ignored(ASYNC_RUNTIME);
     /// The threads for long work of the group coordinator.
@@ -48,35 +48,32 @@ config_table! {
     /// The most members of a classic group.
     "group.max.size" Int = "2147483647", at_least(1);
     /// How long a member of a consumer group may be silent.
-    "group.consumer.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
+    "group.consumer.session.timeout.ms" Int = "45000", at_least(1);
     /// The shortest session timeout a consumer group may be given.
-    "group.consumer.min.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
+    "group.consumer.min.session.timeout.ms" Int = "45000", at_least(1);
     /// The longest session timeout a consumer group may be given.
-    "group.consumer.max.session.timeout.ms" Int = "60000", at_least(1), ignored(GROUPS);
+    "group.consumer.max.session.timeout.ms" Int = "60000", at_least(1);
     /// How often a member of a consumer group sends a heartbeat.
-    "group.consumer.heartbeat.interval.ms" Int = "5000", at_least(1), ignored(GROUPS);
+    "group.consumer.heartbeat.interval.ms" Int = "5000", at_least(1);
     /// The shortest heartbeat interval a consumer group may be given.
-    "group.consumer.min.heartbeat.interval.ms" Int = "5000", at_least(1), ignored(GROUPS);
+    "group.consumer.min.heartbeat.interval.ms" Int = "5000", at_least(1);
     /// The longest heartbeat interval a consumer group may be given.
-    "group.consumer.max.heartbeat.interval.ms" Int = "15000", at_least(1), ignored(GROUPS);
+    "group.consumer.max.heartbeat.interval.ms" Int = "15000", at_least(1);
     /// The most members of a consumer group.
-    "group.consumer.max.size" Int = "2147483647", at_least(1), ignored(GROUPS);
+    "group.consumer.max.size" Int = "2147483647", at_least(1);
     /// The assignors of consumer groups, the default first.
-    "group.consumer.assignors" List = "uniform,range", non_empty_list, ignored(GROUPS);
+    "group.consumer.assignors" List = "uniform,range", non_empty_list;
     /// Which moves between classic and consumer groups happen by themselves.
     "group.consumer.migration.policy" String = "bidirectional",
-        valid(Valid::OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"])),
-        ignored(GROUPS);
+        valid(Valid::OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]));
     /// The shortest time between two assignments of a consumer group.
-    "group.consumer.assignment.interval.ms" Int = "1000", at_least(0), cluster_wide,
-        ignored(GROUPS);
+    "group.consumer.assignment.interval.ms" Int = "1000", at_least(0), cluster_wide;
     /// The shortest assignment interval a consumer group may be given.
-    "group.consumer.min.assignment.interval.ms" Int = "0", at_least(0), ignored(GROUPS);
+    "group.consumer.min.assignment.interval.ms" Int = "0", at_least(0);
     /// The longest assignment interval a consumer group may be given.
-    "group.consumer.max.assignment.interval.ms" Int = "15000", at_least(0), ignored(GROUPS);
+    "group.consumer.max.assignment.interval.ms" Int = "15000", at_least(0);
     /// How often the topics behind a subscription by pattern are looked up anew.
-    "group.consumer.regex.refresh.interval.ms" Int = "600000", at_least(10000), internal,
-        ignored(GROUPS);
+    "group.consumer.regex.refresh.interval.ms" Int = "600000", at_least(10000), internal;
     /// How long a member of a share group may be silent.
     "group.share.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
     /// The shortest session timeout a share group may be given.
