@@ -3,6 +3,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
@@ -11,8 +12,8 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * Members of one group on one topic, polled in turn by one thread. Each commits what it read
- * before it gives partitions up, so that the group together reads every record once.
+ * Members of one group, most often on one topic, polled in turn by one thread. Each commits what it
+ * read before it gives partitions up, so that the group together reads every record once.
  */
 final class Members implements AutoCloseable {
     final List<KafkaConsumer<String, String>> consumers = new ArrayList<>();
@@ -20,27 +21,53 @@ final class Members implements AutoCloseable {
     final List<List<Integer>> lost = new ArrayList<>();
     final List<String> values = new ArrayList<>();
     private final String group;
-    private final String topic;
+    private final List<String> topics;
 
     Members(String group, String topic) {
+        this(group, List.of(topic));
+    }
+
+    Members(String group, List<String> topics) {
         this.group = group;
-        this.topic = topic;
+        this.topics = topics;
     }
 
     /** Adds a member and returns its number. */
     int join(String... pairs) {
+        return join(topics, pairs);
+    }
+
+    int join(List<String> ownTopics, String... pairs) {
+        int number = add(pairs);
+        consumers.get(number).subscribe(ownTopics, listener(number));
+        return number;
+    }
+
+    /** Adds a member without a subscription and returns its number. */
+    int add(String... pairs) {
+        consumers.add(Clients.consumer(group, timed(pairs)));
+        revoked.add(new ArrayList<>());
+        lost.add(new ArrayList<>());
+        return consumers.size() - 1;
+    }
+
+    /** With the times of a classic member; the broker sets those of the consumer protocol. */
+    private static String[] timed(String... pairs) {
+        if (List.of(pairs).contains("group.protocol")) {
+            return pairs;
+        }
         String[] all = new String[pairs.length + 4];
         System.arraycopy(pairs, 0, all, 4, pairs.length);
         all[0] = "heartbeat.interval.ms";
         all[1] = "300";
         all[2] = "session.timeout.ms";
         all[3] = "6000";
-        int number = consumers.size();
-        KafkaConsumer<String, String> consumer = Clients.consumer(group, all);
-        consumers.add(consumer);
-        revoked.add(new ArrayList<>());
-        lost.add(new ArrayList<>());
-        consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
+        return all;
+    }
+
+    ConsumerRebalanceListener listener(int number) {
+        KafkaConsumer<String, String> consumer = consumers.get(number);
+        return new ConsumerRebalanceListener() {
             @Override
             public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
                 partitions.forEach(p -> revoked.get(number).add(p.partition()));
@@ -54,8 +81,7 @@ final class Members implements AutoCloseable {
             public void onPartitionsLost(Collection<TopicPartition> partitions) {
                 partitions.forEach(p -> lost.get(number).add(p.partition()));
             }
-        });
-        return number;
+        };
     }
 
     void poll() {
@@ -68,7 +94,7 @@ final class Members implements AutoCloseable {
         }
     }
 
-    /** The partitions each member owns now; an empty set for one that left. */
+    /** The partitions each member owns now, of any topic; an empty set for one that left. */
     List<TreeSet<Integer>> owned() {
         return consumers.stream().map(consumer -> {
             TreeSet<Integer> partitions = new TreeSet<>();
@@ -92,10 +118,11 @@ final class Members implements AutoCloseable {
         int total = wanted.stream().mapToInt(Integer::intValue).sum();
         try {
             pollUntil(40, "assignment", () -> {
-                List<TreeSet<Integer>> owned = owned();
-                long distinct = owned.stream().flatMap(TreeSet::stream).distinct().count();
+                List<Set<TopicPartition>> owned = consumers.stream()
+                    .map(one -> one == null ? Set.<TopicPartition>of() : one.assignment()).toList();
+                long distinct = owned.stream().flatMap(Set::stream).distinct().count();
                 return distinct == total
-                    && owned.stream().map(TreeSet::size).sorted().toList().equals(wanted);
+                    && owned.stream().map(Set::size).sorted().toList().equals(wanted);
             });
         } catch (AssertionError error) {
             throw new AssertionError("assigned " + owned() + " but expected " + wanted, error);

@@ -1,5 +1,6 @@
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -26,7 +27,7 @@ final class TransactionsOffsets {
             TransactionsOffsets::pending);
         part.check("offsets_of_a_member_that_is_gone_are_refused",
             TransactionsOffsets::memberGone);
-        part.check("consume_transform_produce_is_exactly_once", 90, TransactionsOffsets::chain);
+        part.check("consume_transform_produce_is_exactly_once", 90, () -> chain("t-chain"));
     }
 
     @SuppressWarnings("removal")
@@ -109,18 +110,18 @@ final class TransactionsOffsets {
      * third is aborted and done again, and in the middle the program is replaced by another while
      * its transaction is open.
      */
-    private static void chain() throws Exception {
+    static void chain(String name, String... consumerPairs) throws Exception {
         int partitions = 3;
         int count = 300;
-        String from = Clients.create("t-chain-in", partitions);
-        String to = Clients.create("t-chain-out", partitions);
-        String group = Check.unique("t-chain");
+        String from = Clients.create(name + "-in", partitions);
+        String to = Clients.create(name + "-out", partitions);
+        String group = Check.unique(name);
         List<String> sent = Clients.sendValues(from, partitions, "v", count);
-        try (Chain first = new Chain(group, from, to)) {
+        try (Chain first = new Chain(group, from, to, consumerPairs)) {
             first.run(count / 2, false);
             // It leaves its transaction open.
             first.transform(first.poll());
-            try (Chain second = new Chain(group, from, to)) {
+            try (Chain second = new Chain(group, from, to, consumerPairs)) {
                 Check.raises(ProducerFencedException.class, Transactions.commit(first.producer));
                 first.consumer.close();
                 second.run(count, true);
@@ -147,12 +148,14 @@ final class TransactionsOffsets {
         private final String to;
         private int transactions;
 
-        Chain(String group, String from, String to) {
+        Chain(String group, String from, String to, String... consumerPairs) {
             this.from = from;
             this.to = to;
             producer = Transactions.initialised(group);
-            consumer = Clients.consumer(group, "max.poll.records", "20",
-                "isolation.level", Transactions.COMMITTED);
+            String[] pairs = Arrays.copyOf(consumerPairs, consumerPairs.length + 4);
+            System.arraycopy(new String[] {"max.poll.records", "20", "isolation.level",
+                Transactions.COMMITTED}, 0, pairs, consumerPairs.length, 4);
+            consumer = Clients.consumer(group, pairs);
             consumer.subscribe(List.of(from));
         }
 
