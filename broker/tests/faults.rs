@@ -427,6 +427,8 @@ fn refuse_groups(client: &mut Client, covered: &mut BTreeSet<i16>, id: Uuid) {
         |_| SyncGroupRequest::default().with_group_id(group());
         |_| DescribeGroupsRequest::default().with_groups(vec![group()]);
         |_| ListGroupsRequest::default();
+        |_| ConsumerGroupHeartbeatRequest::default().with_group_id(group());
+        |_| ConsumerGroupDescribeRequest::default().with_group_ids(vec![group()]);
     }
 }
 

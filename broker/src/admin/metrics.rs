@@ -34,7 +34,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Result<Response, ApiE
     Ok((kind, text).into_response())
 }
 
-fn text(node: &Node, groups: &[(&str, i64)]) -> Result<Vec<u8>, Error> {
+fn text(node: &Node, groups: &state::GroupCounts) -> Result<Vec<u8>, Error> {
     let page = Page {
         registry: Registry::new(),
     };

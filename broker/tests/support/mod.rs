@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod consumer_groups;
 pub(crate) mod groups;
 pub(crate) mod http;
 pub(crate) mod node;

@@ -31,6 +31,12 @@ const GROUP_STATES: [(&str, &str); 5] = [
     ("Dead", "dead"),
 ];
 
+/// Upstream's states of consumer groups.
+const CONSUMER_GROUP_STATES: [&str; 5] = ["Empty", "Assigning", "Reconciling", "Stable", "Dead"];
+
+/// The type and protocol of consumer groups.
+const CONSUMER: &str = "consumer";
+
 /// The counts of the partitions that are here now, by topic.
 pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
     let mut topics: BTreeMap<String, TopicCounts> = BTreeMap::new();
@@ -44,8 +50,13 @@ pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
     topics
 }
 
-/// How many groups are in each state.
-pub(super) async fn groups(node: &Node) -> Vec<(&'static str, i64)> {
+/// How many groups are in each state, by type.
+pub(super) struct GroupCounts {
+    classic: Vec<(&'static str, i64)>,
+    consumer: Vec<(&'static str, i64)>,
+}
+
+pub(super) async fn groups(node: &Node) -> GroupCounts {
     let meta = RequestMeta {
         api_version: 5,
         client_id: Arc::from("klamm"),
@@ -55,16 +66,21 @@ pub(super) async fn groups(node: &Node) -> Vec<(&'static str, i64)> {
         states: Vec::new(),
         types: Vec::new(),
     };
-    let mut counts: Vec<(&str, i64)> = GROUP_STATES.iter().map(|(_, name)| (*name, 0)).collect();
+    let mut counts = GroupCounts {
+        classic: GROUP_STATES.iter().map(|(state, _)| (*state, 0)).collect(),
+        consumer: CONSUMER_GROUP_STATES.map(|state| (state, 0)).to_vec(),
+    };
     for answer in node.groups.ask_all(&meta, &request).await {
         let Ok(GroupResponse::ListGroups(listed)) = answer else {
             continue;
         };
         for group in listed {
-            let place = GROUP_STATES
-                .iter()
-                .position(|(state, _)| *state == group.group_state.as_str());
-            if let Some((_, count)) = place.and_then(|place| counts.get_mut(place)) {
+            let of_type = match group.group_type.as_str() {
+                CONSUMER => &mut counts.consumer,
+                _ => &mut counts.classic,
+            };
+            let state = group.group_state.as_str();
+            if let Some((_, count)) = of_type.iter_mut().find(|(known, _)| *known == state) {
                 *count += 1;
             }
         }
@@ -72,17 +88,40 @@ pub(super) async fn groups(node: &Node) -> Vec<(&'static str, i64)> {
     counts
 }
 
-pub(super) fn add(page: &Page, node: &Node, groups: &[(&str, i64)]) -> Result<(), Error> {
+pub(super) fn add(page: &Page, node: &Node, groups: &GroupCounts) -> Result<(), Error> {
     add_logs(page, node)?;
     add_partitions(page, node)?;
     add_controller(page, node)?;
     add_network(page, node)?;
+    add_groups(page, groups)
+}
+
+fn add_groups(page: &Page, groups: &GroupCounts) -> Result<(), Error> {
+    let total = |counts: &[(&str, i64)]| counts.iter().map(|(_, count)| count).sum();
+    let (classic, consumer) = (total(&groups.classic), total(&groups.consumer));
+    // As upstream's, older than the other groups: these are the classic ones.
     let name = "kafka_coordinator_group_groupmetadatamanager_numgroups";
-    page.gauge(name, "Groups", groups.iter().map(|(_, count)| count).sum())?;
-    for (state, count) in groups {
-        page.gauge(&format!("{name}{state}"), "Groups in this state", *count)?;
+    page.gauge(name, "Classic groups", classic)?;
+    for ((_, count), (_, state)) in groups.classic.iter().zip(GROUP_STATES) {
+        let help = "Classic groups in this state";
+        page.gauge(&format!("{name}{state}"), help, *count)?;
     }
-    Ok(())
+    let by_protocol = [("classic", classic), (CONSUMER, consumer)];
+    page.gauges(
+        "kafka_server_groupcoordinatormetrics_group_count",
+        "Groups by protocol",
+        &["protocol"],
+        by_protocol
+            .into_iter()
+            .map(|(name, count)| (vec![name.to_owned()], count)),
+    )?;
+    let by_state = groups.consumer.iter();
+    page.gauges(
+        "kafka_server_groupcoordinatormetrics_consumer_group_count",
+        "Consumer groups (KIP-848) by state",
+        &["state"],
+        by_state.map(|(state, count)| (vec![(*state).to_owned()], *count)),
+    )
 }
 
 fn add_logs(page: &Page, node: &Node) -> Result<(), Error> {

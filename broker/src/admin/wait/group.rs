@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes, TryGetError};
 use coordinator::RequestMeta;
 use coordinator::group::{GroupRequest, GroupResponse};
 use protocol::messages::GroupId;
+use protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::{ErrorCode, StrBytes, TopicPartition};
@@ -25,14 +26,19 @@ pub(super) fn ask_again(waited: Duration) -> Duration {
     (waited / 10).clamp(Duration::from_millis(10), Duration::from_millis(200))
 }
 
-/// States of classic groups, as DescribeGroups names them.
-const STATES: [&str; 5] = [
+/// States of classic and of consumer groups, as they are described.
+const STATES: [&str; 7] = [
     "Empty",
     "PreparingRebalance",
     "CompletingRebalance",
+    "Assigning",
+    "Reconciling",
     "Stable",
-    "Dead",
+    DEAD,
 ];
+
+/// What a group is that is not there.
+const DEAD: &str = "Dead";
 
 pub(super) struct State {
     group: String,
@@ -55,12 +61,7 @@ impl State {
 
     pub(super) async fn look(&self, admin: &Admin) -> Seen {
         let described = describe(admin, &self.group).await;
-        let found = match ErrorCode::try_from_code(described.error_code) {
-            None => described.group_state.as_str(),
-            // Since version 6 of DescribeGroups a group that is not there is an error.
-            Some(_) => "Dead",
-        };
-        let members = described.members.len();
+        let (found, members) = (described.state.as_str(), described.members);
         Seen {
             enough: found == self.state && self.members.is_none_or(|wanted| wanted == members),
             fields: json!({"group": self.group, "state": found, "members": members}),
@@ -86,7 +87,7 @@ impl Lag {
         let mut wanted: Vec<TopicPartition> = match &self.topic {
             Some(topic) => partitions_of(admin, topic),
             None => {
-                let assigned = assigned(&describe(admin, &self.group).await);
+                let assigned = describe(admin, &self.group).await.assigned;
                 committed.keys().cloned().chain(assigned).collect()
             }
         };
@@ -147,13 +148,58 @@ async fn ask(admin: &Admin, request: GroupRequest) -> GroupResponse {
     admin.node.groups.ask(meta, request, partitions).await
 }
 
-async fn describe(admin: &Admin, group: &str) -> DescribedGroup {
+/// What is waited for of a group of either type.
+struct Described {
+    state: String,
+    members: usize,
+    /// What its members were given.
+    assigned: Vec<TopicPartition>,
+}
+
+async fn describe(admin: &Admin, group: &str) -> Described {
     let id = GroupId(StrBytes::from_string(group.to_owned()));
-    let GroupResponse::DescribeGroup(described) = ask(admin, GroupRequest::DescribeGroup(id)).await
+    let asked = ask(admin, GroupRequest::ConsumerGroupDescribe(id.clone())).await;
+    let GroupResponse::ConsumerGroupDescribe(consumer) = asked else {
+        unreachable!("the coordinator answers in kind")
+    };
+    if consumer.error_code == 0 {
+        return described_consumer(&consumer);
+    }
+    let GroupResponse::DescribeGroup(classic) = ask(admin, GroupRequest::DescribeGroup(id)).await
     else {
         unreachable!("the coordinator answers in kind")
     };
-    described
+    let state = match ErrorCode::try_from_code(classic.error_code) {
+        None => classic.group_state.as_str(),
+        // Since version 6 of DescribeGroups a group that is not there is an error.
+        Some(_) => DEAD,
+    };
+    Described {
+        state: state.to_owned(),
+        members: classic.members.len(),
+        assigned: assigned(&classic),
+    }
+}
+
+fn described_consumer(group: &DescribedConsumerGroup) -> Described {
+    let mut assigned = Vec::new();
+    for topic in group
+        .members
+        .iter()
+        .flat_map(|member| &member.assignment.topic_partitions)
+    {
+        let name: Arc<str> = Arc::from(topic.topic_name.as_str());
+        let partitions = topic.partitions.iter().map(|partition| TopicPartition {
+            topic: name.clone(),
+            partition: *partition,
+        });
+        assigned.extend(partitions);
+    }
+    Described {
+        state: group.group_state.to_string(),
+        members: group.members.len(),
+        assigned,
+    }
 }
 
 /// The committed offsets of a group; none where there is no such group.
