@@ -29,9 +29,17 @@ pub(super) async fn ask(ctx: &RequestContext, request: GroupRequest) -> GroupRes
     ctx.node.groups.ask(meta(ctx), request, partitions).await
 }
 
-/// Whether consumer groups are served: the cluster's feature level has them.
+/// Whether consumer groups are served: the cluster's feature level has them, and so does
+/// `group.coordinator.rebalance.protocols`.
 pub(super) fn are_consumer_groups_served(ctx: &RequestContext) -> bool {
+    let mut protocols = ctx
+        .node
+        .config
+        .broker
+        .group_coordinator_rebalance_protocols
+        .iter();
     ctx.image.features.level(controller::GROUP_VERSION) >= 1
+        && protocols.any(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 
 /// The name of a topic that is known by id, if it exists.

@@ -38,7 +38,7 @@ fn a_group_goes_to_the_new_protocol_and_back_in_the_middle_of_consumption() {
     let node = node(&folder);
     let mut old = classic(&node);
     let (id, generation) = (old.id.clone(), old.generation);
-    let mut commit_as_classic = |member: &mut Classic, partition, offset| {
+    let commit_as_classic = |member: &mut Classic, partition, offset| {
         let of = (&id, member.generation);
         commit(&mut member.client, 8, "g", of, (partition, offset)).unwrap()
     };
