@@ -7,6 +7,7 @@ mod batch;
 mod load;
 mod measure;
 mod process;
+mod rebalances;
 mod report;
 mod server;
 mod transactions;
@@ -34,6 +35,8 @@ enum Verb {
     Run(RunArguments),
     /// Fills a topic of a broker that runs already and reads it, for a profiler beside it.
     Load(LoadArguments),
+    /// Forms a group on a broker that runs already and changes it, for a profiler beside it.
+    Rebalances(RebalancesArguments),
     /// Receives frames, writes them to a file, answers.
     BareSink(BareArguments),
     /// Sends a file to whoever connects.
@@ -94,6 +97,17 @@ struct LoadArguments {
 }
 
 #[derive(clap::Args)]
+struct RebalancesArguments {
+    #[arg(long)]
+    address: SocketAddr,
+    #[arg(long, default_value = "rebalances")]
+    topic: String,
+    /// How often a member leaves or joins.
+    #[arg(long, default_value_t = 100)]
+    count: usize,
+}
+
+#[derive(clap::Args)]
 struct BareArguments {
     #[arg(long)]
     address: SocketAddr,
@@ -105,6 +119,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Verb::Run(arguments) => run(arguments),
         Verb::Load(arguments) => load(&arguments),
+        Verb::Rebalances(arguments) => rebalances(&arguments),
         Verb::BareSink(arguments) => bare::sink(arguments.address, &arguments.file),
         Verb::BareSendfile(arguments) => bare::source(arguments.address, &arguments.file),
     }
@@ -142,6 +157,22 @@ fn load(arguments: &LoadArguments) -> Result<()> {
         );
     }
     connection.delete_topic(&arguments.topic)
+}
+
+fn rebalances(arguments: &RebalancesArguments) -> Result<()> {
+    let (address, topic) = (arguments.address, &arguments.topic);
+    let mut connection = wire::Connection::open(address)?;
+    rebalances::create_topic(&mut connection, address, topic)?;
+    let mut group = rebalances::Group::begin(address, topic, topic)?;
+    for (what, moved) in [
+        ("formed", group.form()?),
+        ("changed", group.change(arguments.count)?),
+    ] {
+        let ms = moved.time.as_secs_f64() * 1e3;
+        println!("{what} {} times in {ms:.0} ms", moved.records);
+    }
+    group.end()?;
+    connection.delete_topic(topic)
 }
 
 fn run(arguments: RunArguments) -> Result<()> {

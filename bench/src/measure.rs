@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use crate::batch::Codec;
 use crate::load::{self, Case, Moved, Percentiles, Prebuilt};
 use crate::process;
+use crate::rebalances::{self, Group};
 use crate::server::{Kind, Programs, Server};
 use crate::transactions::Producers;
 use crate::wire::Connection;
@@ -45,6 +46,7 @@ pub(crate) struct Plan {
     pub(crate) warm_up: u64,
     pub(crate) latency_count: usize,
     pub(crate) transactions: usize,
+    pub(crate) rebalances: usize,
     pub(crate) restart_rounds: usize,
 }
 
@@ -58,6 +60,7 @@ impl Plan {
             warm_up: 500_000_000,
             latency_count: 20_000,
             transactions: 8_000,
+            rebalances: 40,
             restart_rounds: 3,
         }
     }
@@ -71,6 +74,7 @@ impl Plan {
             warm_up: 300_000_000,
             latency_count: 5_000,
             transactions: 2_000,
+            rebalances: 20,
             restart_rounds: 1,
         }
     }
@@ -121,6 +125,10 @@ impl Sample {
         self.server_cpu * 1e3 / self.moved.records as f64
     }
 
+    pub(crate) fn ms_each(&self) -> f64 {
+        self.moved.time.as_secs_f64() * 1e3 / self.moved.records as f64
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.moved.records as f64 / self.moved.time.as_secs_f64()
     }
@@ -160,6 +168,10 @@ pub(crate) struct Measured {
     pub(crate) sendfile: Vec<Sample>,
     /// Their records are transactions.
     pub(crate) transactions: Vec<Sample>,
+    /// A whole group joins: one rebalance to measure.
+    pub(crate) group_forms: Vec<Sample>,
+    /// Their records are rebalances.
+    pub(crate) rebalances: Vec<Sample>,
 }
 
 pub(crate) struct Run {
@@ -261,6 +273,8 @@ impl Run {
         }
         say(&format!("{}: transactions", kind.name()));
         self.transactions(&server, into)?;
+        say(&format!("{}: rebalances", kind.name()));
+        self.rebalances(&server, into)?;
         into.rss_end.push(process::rss_mb(server.pid())?);
         server.kill()?;
         fs::remove_dir_all(folder)?;
@@ -305,6 +319,30 @@ impl Run {
             into.transactions.push(committed);
         }
         Ok(())
+    }
+
+    /// After a group that warms up: the first makes `__consumer_offsets`.
+    fn rebalances(&self, server: &Server, into: &mut Measured) -> Result<()> {
+        const TOPIC: &str = "rebalances";
+        let warm_up = self.plan.rebalances.div_ceil(2);
+        let mut connection = Connection::open(server.address())?;
+        rebalances::create_topic(&mut connection, server.address(), TOPIC)?;
+        for round in 0..=self.plan.rounds {
+            let mut group = Group::begin(server.address(), TOPIC, &format!("{TOPIC}-{round}"))?;
+            let formed = sample(server.pid(), || group.form())?;
+            let count = if round == 0 {
+                warm_up
+            } else {
+                self.plan.rebalances
+            };
+            let changed = sample(server.pid(), || group.change(count))?;
+            if round > 0 {
+                into.group_forms.push(formed);
+                into.rebalances.push(changed);
+            }
+            group.end()?;
+        }
+        connection.delete_topic(TOPIC)
     }
 
     /// One record at a time; beside Klamm, the bare loop tells what the machine itself takes.

@@ -129,6 +129,7 @@ pub(crate) fn markdown(run: &Run, measured: &[Measured], about: &str) -> String 
     per_case(&mut out, &both);
     latency(&mut out, &both);
     transactions(&mut out, &both);
+    rebalances(&mut out, &both);
     generator(&mut out, &both);
     budgets::case_by_case(&mut out, &both);
     out
@@ -336,6 +337,34 @@ fn transactions(out: &mut String, both: &Both<'_>) {
     ];
     for (name, value) in rows {
         let (klamm, upstream) = both.pair(&|all| over(&all.transactions, value));
+        let versus = ratio_cell(ratio(upstream, klamm));
+        row(out, [name.to_owned(), cell(klamm), cell(upstream), versus]);
+    }
+    out.push('\n');
+}
+
+fn rebalances(out: &mut String, both: &Both<'_>) {
+    let title = format!(
+        "Rebalances of {} members of KIP-848 on {} partitions",
+        crate::rebalances::MEMBERS,
+        crate::rebalances::PARTITIONS
+    );
+    heading(out, &title, &["", "Klamm", "upstream", "upstream / Klamm"]);
+    type Of = fn(&Measured) -> &[Sample];
+    let forms: Of = |all| &all.group_forms;
+    let changes: Of = |all| &all.rebalances;
+    let rows: [(&str, Of, PerSample); 4] = [
+        ("all join at once, until stable, ms", forms, Sample::ms_each),
+        ("broker CPU of that, ms", forms, Sample::cpu_ms_each),
+        (
+            "one leaves or joins, until stable, ms",
+            changes,
+            Sample::ms_each,
+        ),
+        ("broker CPU of that, ms", changes, Sample::cpu_ms_each),
+    ];
+    for (name, of, value) in rows {
+        let (klamm, upstream) = both.pair(&|all| over(of(all), value));
         let versus = ratio_cell(ratio(upstream, klamm));
         row(out, [name.to_owned(), cell(klamm), cell(upstream), versus]);
     }

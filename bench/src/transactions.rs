@@ -35,7 +35,10 @@ struct Producer {
 pub(crate) struct Producers(Vec<Producer>);
 
 /// Asks until the answer has no error that passes.
-fn until_done<T>(what: &str, mut ask: impl FnMut() -> Result<Result<T, i16>>) -> Result<T> {
+pub(crate) fn until_done<T>(
+    what: &str,
+    mut ask: impl FnMut() -> Result<Result<T, i16>>,
+) -> Result<T> {
     let started = Instant::now();
     loop {
         match ask()? {

@@ -3,6 +3,8 @@
 //! Versions are the newest before the flexible ones: both brokers serve them, and the bytes around
 //! the records are as few as in the newest.
 
+pub(crate) mod groups;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -379,9 +381,13 @@ impl Connection {
         &mut self,
         transactional_id: &str,
     ) -> Result<Result<(), i16>> {
+        self.find_coordinator(transactional_id, 1)
+    }
+
+    fn find_coordinator(&mut self, key: &str, key_type: i8) -> Result<Result<(), i16>> {
         let mut request = Request::new(FIND_COORDINATOR);
-        request.string(transactional_id);
-        request.i8(1);
+        request.string(key);
+        request.i8(key_type);
         self.send(&request.finish())?;
         let mut answer = self.answer()?;
         answer.i32()?;

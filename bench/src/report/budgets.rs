@@ -73,7 +73,9 @@ pub(super) fn table(out: &mut String, both: &Both<'_>) {
     let columns = ["budget", "figure", "limit in this run", "Klamm", ""];
     heading(out, "Budgets", &columns);
     let transactions = budgets_of_transactions(both);
-    for budget in budgets_of_one(both).into_iter().chain(transactions) {
+    let rebalances = budgets_of_rebalances(both);
+    let of_work = transactions.into_iter().chain(rebalances);
+    for budget in budgets_of_one(both).into_iter().chain(of_work) {
         row(out, budget.cells());
     }
     let all = of_cases(both);
@@ -224,6 +226,30 @@ fn budgets_of_transactions(both: &Both<'_>) -> [Budget; 2] {
         },
         Budget::at_most(
             "CPU per transaction",
+            "half of upstream's",
+            each.0,
+            each.1.map(|upstream| upstream.median / 2.0),
+            "ms",
+        ),
+    ]
+}
+
+fn budgets_of_rebalances(both: &Both<'_>) -> [Budget; 2] {
+    let rate = both.pair(&|all| over(&all.rebalances, Sample::per_second));
+    let each = both.pair(&|all| over(&all.rebalances, Sample::cpu_ms_each));
+    [
+        Budget {
+            at_least: true,
+            ..Budget::at_most(
+                "rebalances of 100 members per second",
+                "upstream's",
+                rate.0,
+                rate.1.map(|upstream| upstream.median),
+                "/s",
+            )
+        },
+        Budget::at_most(
+            "CPU per rebalance",
             "half of upstream's",
             each.0,
             each.1.map(|upstream| upstream.median / 2.0),
