@@ -4,6 +4,7 @@
 //! looks for news when it has something to decide: a change costs nothing where there is nothing
 //! to do.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +27,8 @@ pub(crate) struct ClusterView {
     image: Arc<MetadataImage>,
     /// Of groups that set nothing: what the broker's settings come to.
     defaults: OnceLock<GroupConfig>,
+    /// Of those groups that set something and were asked for.
+    own: RwLock<HashMap<Arc<str>, GroupConfig>>,
 }
 
 impl std::fmt::Debug for ClusterView {
@@ -40,6 +43,7 @@ impl ClusterView {
             config,
             image,
             defaults: OnceLock::new(),
+            own: RwLock::default(),
         }
     }
 
@@ -100,14 +104,17 @@ impl MetadataView for ClusterView {
     }
 
     fn group_config(&self, group_id: &str) -> GroupConfig {
-        let own = self
-            .image
-            .configs
-            .of(&ConfigResource::Group(Arc::from(group_id)));
+        let group: Arc<str> = Arc::from(group_id);
+        let own = self.image.configs.of(&ConfigResource::Group(group.clone()));
         if own.is_empty() {
             return *self.defaults.get_or_init(|| self.settings(None, own));
         }
-        self.settings(Some(group_id), own)
+        if let Some(known) = self.own.read().get(group_id) {
+            return *known;
+        }
+        let found = self.settings(Some(group_id), own);
+        self.own.write().insert(group, found);
+        found
     }
 }
 
@@ -165,5 +172,98 @@ impl Cluster {
                 has_new_topics,
             }))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metadata::{MetadataDelta, MetadataRecord, Provenance};
+    use protocol::{LeaderEpoch, Offset, Timestamp};
+
+    /// The image at `offset`, after these records.
+    fn image(offset: i64, records: &[MetadataRecord]) -> Arc<MetadataImage> {
+        let mut delta = MetadataDelta::new(Arc::default());
+        for record in records {
+            delta.replay(record).expect("a record that fits");
+        }
+        Arc::new(delta.apply(Provenance {
+            offset: Some(Offset(offset)),
+            epoch: LeaderEpoch(0),
+            timestamp: Timestamp(0),
+        }))
+    }
+
+    fn view(settings: &[(&str, &str)], image: Arc<MetadataImage>) -> ClusterView {
+        let config = ServerConfig::ephemeral(settings).expect("settings");
+        ClusterView::new(Arc::new(config), image)
+    }
+
+    fn config(resource: ConfigResource, name: &str, value: &str) -> MetadataRecord {
+        MetadataRecord::Config {
+            resource,
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_group_has_its_own_settings_within_the_brokers_bounds_and_else_the_brokers() {
+        let group = |name: &str| ConfigResource::Group(Arc::from(name));
+        let records = [
+            config(group("own"), "consumer.session.timeout.ms", "50000"),
+            config(group("low"), "consumer.heartbeat.interval.ms", "1"),
+            config(
+                ConfigResource::Broker(None),
+                "group.consumer.assignment.interval.ms",
+                "7000",
+            ),
+        ];
+        let settings = [("group.consumer.heartbeat.interval.ms", "6000")];
+        let view = view(&settings, image(1, &records));
+        let of = |group: &str| {
+            let found = view.group_config(group);
+            [
+                found.consumer_session_timeout_ms,
+                found.consumer_heartbeat_interval_ms,
+                found.consumer_assignment_interval_ms,
+            ]
+            .map(Option::unwrap_or_default)
+        };
+        for _ in 0..2 {
+            assert_eq!(of("none"), [45_000, 6_000, 7_000]);
+            assert_eq!(of("own"), [50_000, 6_000, 7_000]);
+            assert_eq!(of("low"), [45_000, 5_000, 7_000]);
+        }
+    }
+
+    #[test]
+    fn a_shard_hears_the_newest_state_once_and_of_topics_that_came_in_between() {
+        let cluster = Arc::<Cluster>::default();
+        let set = |offset, has_new_topics| {
+            let view = view(&[], image(offset, &[]));
+            cluster.set(Arc::new(view), has_new_topics);
+        };
+        let heard = |news: &mut News<coordinator::group::GroupShard>| match news() {
+            Some(GroupRequest::MetadataChanged(change)) => {
+                Some((change.view.version(), change.has_new_topics))
+            }
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        };
+        let mut early = cluster.news(None);
+        assert_eq!(heard(&mut early), None);
+        set(3, false);
+        assert_eq!(heard(&mut early), Some((3, true)));
+        assert_eq!(heard(&mut early), None);
+        let known = cluster.view();
+        let mut late = cluster.news(known.as_deref());
+        assert_eq!(heard(&mut late), None);
+        set(4, true);
+        set(5, false);
+        assert_eq!(heard(&mut early), Some((5, true)));
+        set(6, false);
+        assert_eq!(heard(&mut early), Some((6, false)));
+        assert_eq!(heard(&mut late), Some((6, true)));
     }
 }

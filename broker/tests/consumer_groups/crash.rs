@@ -102,7 +102,9 @@ impl Worker {
                 self.consumer.owned.clear();
                 known.lock().change(self.number, 0, &self.consumer.owned);
                 self.consumer.epoch = LEAVES;
-                self.consumer.try_beat()?.map_err(|_| Gone).or(Ok(()))
+                // Refused where the broker has put it out already.
+                let _ = self.consumer.try_beat()?;
+                Ok(())
             }
             1..=15 => self.commit(known),
             _ => {

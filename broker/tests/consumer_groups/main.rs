@@ -6,6 +6,7 @@ mod support;
 
 mod controls;
 mod crash;
+mod hostile;
 mod members;
 mod migration;
 mod topics;

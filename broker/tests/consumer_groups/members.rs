@@ -173,7 +173,7 @@ fn a_member_that_gives_nothing_up_is_out_after_its_rebalance_timeout() {
 }
 
 #[test]
-fn a_kill_leaves_members_their_epochs_and_partitions() {
+fn a_kill_and_a_stop_leave_members_their_epochs_and_partitions() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(&folder);
     let mut a = Consumer::joined(node.address(), "a");
@@ -185,6 +185,10 @@ fn a_kill_leaves_members_their_epochs_and_partitions() {
     assert_eq!(a.beat(), Ok(()));
     let before = describe(&mut c.client, "g");
     node.kill();
+    let node = start(&folder).ready();
+    assert_eq!(describe(&mut node.client(), "g"), before);
+    // A stop writes the rows of the group, from which the next start reads it.
+    node.stop();
     let node = start(&folder).ready();
     for consumer in [&mut a, &mut b, &mut c] {
         consumer.client = node.client();
