@@ -10,6 +10,7 @@ func main() {
 	franzClients()
 	franzAdmin()
 	saramaClients()
+	consumerGroups()
 	transactions()
 	fmt.Println("end go")
 	if failures > 0 {

@@ -55,6 +55,8 @@ VERSIONS = {
     "DescribeProducers": "0",
     "ListConfigResources": "0 to 1",
     "DescribeTopicPartitions": "0",
+    "ConsumerGroupHeartbeat": "0 to 1",
+    "ConsumerGroupDescribe": "0 to 1",
 }
 
 part = Part("tools")
@@ -279,6 +281,55 @@ def a_live_group(topic, group):
     contains(text, "GroupNotEmptyException")
 
 
+def console_consumers_share_a_group_of_the_consumer_protocol():
+    topic, group = create("t-consumer-protocol", 2), unique("t-consumer-protocol")
+    produce(topic, [f"{n}" for n in range(5)])
+    arguments = ["--topic", topic, "--group", group, "--from-beginning"]
+    for setting in ["group.protocol=consumer", "auto.commit.interval.ms=200"]:
+        arguments += ["--command-property", setting]
+    with tempfile.TemporaryFile() as printed:
+        consumers = [
+            subprocess.Popen(
+                [UPSTREAM, "tool", "kafka-console-consumer", *SERVER, *arguments],
+                stdout=printed,
+                stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]
+        try:
+            eventually(
+                lambda: numbers(printed) == ["0", "1", "2", "3", "4"], 40, "records consumed"
+            )
+            eventually(lambda: lag(topic, group) == ["0", "0"], 20, "no lag")
+            two_console_consumers(topic, group)
+        finally:
+            for consumer in consumers:
+                consumer.terminate()
+            for consumer in consumers:
+                consumer.wait(timeout=20)
+    out, _ = groups("--describe", "--group", group, "--state")
+    (row,) = [row for row in rows(out) if row[0] == group]
+    equal((row[1], row[3:]), (BOOTSTRAP, ["uniform", "Empty", "0"]), "the group at the end")
+    an_empty_group(topic, group)
+
+
+def two_console_consumers(topic, group):
+    def shared():
+        out, _ = groups("--describe", "--group", group, "--members", "--verbose")
+        mine = [row for row in rows(out) if row[0] == group]
+        return mine if sum(f"{topic}:" in " ".join(row) for row in mine) == 2 else None
+
+    for row in eventually(shared, 20, "two members with a partition each"):
+        equal(row[2:4], ["/127.0.0.1", "console-consumer"], "a member")
+    out, _ = groups("--describe", "--group", group, "--state")
+    (row,) = [row for row in rows(out) if row[0] == group]
+    equal((row[1], row[3:]), (BOOTSTRAP, ["uniform", "Stable", "2"]), "the group")
+    out, _ = groups("--list", "--type", "consumer")
+    contains(out, group)
+    out, _ = groups("--list", "--type", "classic")
+    assert group not in out, out
+
+
 def an_empty_group(topic, group):
     _, text = groups("--describe", "--group", group)
     contains(text, f"Consumer group '{group}' has no active members.")
@@ -406,6 +457,7 @@ for body in [
     configs_sets_describes_and_deletes,
     console_tools_and_dump_log_carry_every_codec,
     consumer_groups_follows_a_group_through_its_life,
+    console_consumers_share_a_group_of_the_consumer_protocol,
     get_offsets_delete_records_and_log_dirs_agree,
     perf_tests_move_every_record,
     broker_api_versions_are_upstreams,
