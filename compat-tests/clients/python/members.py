@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
+from classic_members import AiokafkaMember, KafkaPythonMember
 from harness import BOOTSTRAP, eventually
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -81,13 +82,13 @@ class Events:
         return {member: partitions for member, partitions in owned.items() if partitions}
 
 
-class JavaMembers:
-    """One JVM that has the Java members; see MemberHost.java."""
+class Host:
+    """A program in another language that has members, and tells by lines what befalls them."""
 
-    def __init__(self, events):
+    def __init__(self, events, name):
         self.events = events
         self.process = subprocess.Popen(
-            [os.path.join(HERE, "..", "run"), "--inside", "member-host"],
+            [os.path.join(HERE, "..", "run"), "--inside", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -193,16 +194,33 @@ def numbers(partitions):
 
 
 class Group:
-    """A group of members of both kinds: those of Java are named j..., the others c..."""
+    """A group of members of several clients, told by the first letter of their names: j is of Java,
+    c of librdkafka, a of aiokafka, k of kafka-python, n of kafkajs; the last three are classic.
+    """
 
     def __init__(self, group, topic):
         self.group, self.topic = group, topic
         self.events = Events()
-        self.java = JavaMembers(self.events)
+        self.hosts = {}
         self.members = {}
+
+    def host(self, name):
+        """The program that has this member, if it is not this one."""
+        program = {"j": "member-host", "n": "member-host-node"}.get(name[0])
+        if program is not None and program not in self.hosts:
+            self.hosts[program] = Host(self.events, program)
+        return self.hosts.get(program)
 
     def join(self, name, **config):
         """Adds a member of the consumer protocol, or of the classic one with `classic=STRATEGY`."""
+        if name[0] == "n":
+            self.host(name).command("join", name, self.topic, self.group)
+            self.members[name] = None
+            return
+        if name[0] in "ak":
+            kind = AiokafkaMember if name[0] == "a" else KafkaPythonMember
+            self.members[name] = kind(self.events, name, self.group, self.topic)
+            return
         strategy = config.pop("classic", None)
         common = {"group.id": self.group, **{k.replace("_", "."): v for k, v in config.items()}}
         if strategy is None:
@@ -212,7 +230,7 @@ class Group:
         if name.startswith("j"):
             if strategy:
                 common["partition.assignment.strategy"] = JAVA_STRATEGIES[strategy]
-            self.java.command(
+            self.host(name).command(
                 "join", name, self.topic, *(f"{key}={value}" for key, value in common.items())
             )
             self.members[name] = None
@@ -231,7 +249,7 @@ class Group:
     def leave(self, name):
         member = self.members.pop(name)
         if member is None:
-            self.java.command("leave", name)
+            self.host(name).command("leave", name)
         else:
             member.leave()
         self.wait(lambda: any(one.member == name for one in self.events.of("left")), f"{name} left")
@@ -280,8 +298,9 @@ class Group:
             if member is not None:
                 member.leave()
             else:
-                self.java.command("leave", name)
-        self.java.end()
+                self.host(name).command("leave", name)
+        for host in self.hosts.values():
+            host.end()
 
 
 JAVA_STRATEGIES = {

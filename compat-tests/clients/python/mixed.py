@@ -140,6 +140,40 @@ def an_empty_group_moves_there_and_back():
         is_type(group.group, ConsumerGroupType.CLASSIC)
 
 
+def classic_members_of_python_meet_the_consumer_protocol():
+    with Scene("m-python", may_lose=True) as group:
+        group.join("a1")
+        group.join("k1")
+        group.settle(PARTITIONS)
+        equal(type_of(group.group), ConsumerGroupType.CLASSIC, "type before")
+        group.join("c1")
+        group.settle(PARTITIONS)
+        equal(type_of(group.group), ConsumerGroupType.CONSUMER, "type with a new member")
+        group.join("a2")
+        group.settle(PARTITIONS)
+        group.leave("k1")
+        group.leave("a1")
+        group.settle(PARTITIONS)
+        group.leave("c1")
+        group.settle(PARTITIONS)
+        is_type(group.group, ConsumerGroupType.CLASSIC)
+
+
+def a_classic_member_of_node_meets_the_consumer_protocol():
+    with Scene("m-node", may_lose=True) as group:
+        group.join("n1")
+        group.settle(PARTITIONS)
+        group.join("c1")
+        group.join("n2")
+        group.settle(PARTITIONS)
+        equal(type_of(group.group), ConsumerGroupType.CONSUMER, "type with a new member")
+        group.leave("n1")
+        group.settle(PARTITIONS)
+        group.leave("c1")
+        group.settle(PARTITIONS)
+        is_type(group.group, ConsumerGroupType.CLASSIC)
+
+
 part = Part("mixed")
 for name, body in [
     ("members_of_java_and_librdkafka_share_a_group", members_of_both_clients_share_a_group),
@@ -160,6 +194,14 @@ for name, body in [
     (
         "an_assignor_with_data_of_its_own_keeps_a_group_classic",
         an_assignor_with_data_of_its_own_keeps_a_group_classic,
+    ),
+    (
+        "classic_members_of_python_meet_the_consumer_protocol",
+        classic_members_of_python_meet_the_consumer_protocol,
+    ),
+    (
+        "a_classic_member_of_node_meets_the_consumer_protocol",
+        a_classic_member_of_node_meets_the_consumer_protocol,
     ),
 ]:
     part.check(name, body, 120)
