@@ -718,6 +718,7 @@ fn show_response(response: &GroupResponse) -> String {
         GroupResponse::DeleteGroup(result) => format!("delete {}", code_name(result.error_code)),
         GroupResponse::TopicsDeleted => "topics deleted".to_owned(),
         GroupResponse::MetadataChanged => "metadata changed".to_owned(),
+        GroupResponse::Counts(counts) => format!("{counts:?}"),
         GroupResponse::ConsumerGroupHeartbeat(response) => show_beat(response),
         GroupResponse::ConsumerGroupDescribe(group) => show_consumer_group(group),
     }

@@ -51,6 +51,8 @@ fn a_consumer_group_is_waited_for_and_counted() {
         r#"kafka_server_groupcoordinatormetrics_group_count{protocol="classic"} 0"#,
         r#"kafka_server_groupcoordinatormetrics_consumer_group_count{state="Stable"} 1"#,
         r#"kafka_server_groupcoordinatormetrics_consumer_group_count{state="Empty"} 0"#,
+        // One for each member that came.
+        "kafka_server_groupcoordinatormetrics_consumer_group_rebalance_count 2",
         "kafka_coordinator_group_groupmetadatamanager_numgroups 0",
     ] {
         assert!(metrics.lines().any(|it| it == line), "{line}");

@@ -65,6 +65,15 @@ pub enum GroupRequest {
     TopicsDeleted(Vec<DeletedTopic>),
     /// Topics or settings of groups are other ones now. For every shard.
     MetadataChanged(MetadataChange),
+    /// What the shard has counted. For every shard.
+    Counts,
+}
+
+/// What a shard has counted since it was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// How often the epoch of a consumer group was raised.
+    pub consumer_group_rebalances: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +100,7 @@ pub enum GroupResponse {
     /// The removal has begun; large ones go on by timer.
     TopicsDeleted,
     MetadataChanged,
+    Counts(GroupCounts),
 }
 
 impl GroupRequest {
@@ -111,7 +121,8 @@ impl GroupRequest {
             | GroupRequest::DeleteGroup(group_id) => Some(&group_id.0),
             GroupRequest::ListGroups { .. }
             | GroupRequest::TopicsDeleted(_)
-            | GroupRequest::MetadataChanged(_) => None,
+            | GroupRequest::MetadataChanged(_)
+            | GroupRequest::Counts => None,
         }
     }
 
@@ -157,7 +168,8 @@ impl GroupRequest {
             | GroupRequest::ListGroups { .. }
             | GroupRequest::DeleteGroup(_)
             | GroupRequest::TopicsDeleted(_)
-            | GroupRequest::MetadataChanged(_) => None,
+            | GroupRequest::MetadataChanged(_)
+            | GroupRequest::Counts => None,
         }?;
         let mut response = OnError::of(self, meta).response(code);
         if let (GroupRequest::JoinGroup(request), GroupResponse::JoinGroup(response)) =
@@ -220,6 +232,7 @@ enum Shape {
     Delete(GroupId),
     TopicsDeleted,
     MetadataChanged,
+    Counts,
 }
 
 impl OnError {
@@ -243,6 +256,7 @@ impl OnError {
             GroupRequest::DeleteGroup(group_id) => Shape::Delete(group_id.clone()),
             GroupRequest::TopicsDeleted(_) => Shape::TopicsDeleted,
             GroupRequest::MetadataChanged(_) => Shape::MetadataChanged,
+            GroupRequest::Counts => Shape::Counts,
         };
         OnError {
             api_version: meta.api_version,
@@ -298,6 +312,7 @@ impl OnError {
             ),
             Shape::TopicsDeleted => GroupResponse::TopicsDeleted,
             Shape::MetadataChanged => GroupResponse::MetadataChanged,
+            Shape::Counts => GroupResponse::Counts(GroupCounts::default()),
         }
     }
 }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use protocol::{ErrorCode, Timestamp};
 use uuid::Uuid;
 
-pub use api::{DeletedTopic, GroupRequest, GroupResponse, OnError, append_error};
+pub use api::{DeletedTopic, GroupCounts, GroupRequest, GroupResponse, OnError, append_error};
 pub use assignor::TopicView;
 pub use config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
 pub use consumer::metadata::{GroupConfig, MetadataChange, MetadataView};
@@ -42,7 +42,7 @@ use classic::{ClassicGroup, State};
 use consumer::group::ConsumerGroup;
 use consumer::metadata::NoMetadata;
 use offsets::Offsets;
-use record::{ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
+use record::{ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
 use turn::{AfterAppend, Turn};
 
 /// Where the random half of a member id comes from.
@@ -120,6 +120,7 @@ pub struct GroupShard {
     in_flight: Option<InFlight>,
     expiry_resumes_at: Option<Arc<str>>,
     deleted_topics: Vec<DeletedTopic>,
+    counts: GroupCounts,
 }
 
 /// A group as it is now, and as the log knows it.
@@ -160,6 +161,7 @@ impl GroupShard {
             in_flight: None,
             expiry_resumes_at: None,
             deleted_topics: Vec::new(),
+            counts: GroupCounts::default(),
         }
     }
 
@@ -239,6 +241,7 @@ impl GroupShard {
                 self.metadata_changed(change);
                 turn.reply(token, GroupResponse::MetadataChanged);
             }
+            GroupRequest::Counts => turn.reply(token, GroupResponse::Counts(self.counts)),
         }
         self.shape_failures(turn, meta, request);
     }
@@ -509,6 +512,9 @@ impl GroupShard {
         let group = self.consumer_groups.entry(group_id.clone());
         let group = group.or_insert_with(|| ConsumerGroup::new(group_id.clone()));
         group.replay(&record.entry);
+        if self.loaded && matches!(record.entry, ConsumerGroupEntry::Metadata(Some(_))) {
+            self.counts.consumer_group_rebalances += 1;
+        }
         let is_simple = |group: &Group| group.committed.is_none();
         if group.is_gone() {
             self.consumer_groups.remove(group_id);

@@ -54,6 +54,8 @@ pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
 pub(super) struct GroupCounts {
     classic: Vec<(&'static str, i64)>,
     consumer: Vec<(&'static str, i64)>,
+    /// Of consumer groups, since their shards were loaded.
+    rebalances: u64,
 }
 
 pub(super) async fn groups(node: &Node) -> GroupCounts {
@@ -69,7 +71,13 @@ pub(super) async fn groups(node: &Node) -> GroupCounts {
     let mut counts = GroupCounts {
         classic: GROUP_STATES.iter().map(|(state, _)| (*state, 0)).collect(),
         consumer: CONSUMER_GROUP_STATES.map(|state| (state, 0)).to_vec(),
+        rebalances: 0,
     };
+    for answer in node.groups.ask_all(&meta, &GroupRequest::Counts).await {
+        if let Ok(GroupResponse::Counts(found)) = answer {
+            counts.rebalances += found.consumer_group_rebalances;
+        }
+    }
     for answer in node.groups.ask_all(&meta, &request).await {
         let Ok(GroupResponse::ListGroups(listed)) = answer else {
             continue;
@@ -121,6 +129,11 @@ fn add_groups(page: &Page, groups: &GroupCounts) -> Result<(), Error> {
         "Consumer groups (KIP-848) by state",
         &["state"],
         by_state.map(|(state, count)| (vec![(*state).to_owned()], *count)),
+    )?;
+    page.counter(
+        "kafka_server_groupcoordinatormetrics_consumer_group_rebalance_count",
+        "How often the epoch of a consumer group was raised",
+        groups.rebalances,
     )
 }
 
