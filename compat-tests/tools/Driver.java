@@ -229,11 +229,17 @@ public final class Driver {
                 if (has && commits && !none) {
                     consumer.commitSync();
                 }
-                if (has && (!commits || none)) {
+                if (has && (!commits || none && hasReadAll())) {
                     assigned.countDown();
                 }
             }
             consumer.close();
+        }
+
+        /** An answer without records may be of one partition only, or of none yet. */
+        private boolean hasReadAll() {
+            return consumer.endOffsets(consumer.assignment()).entrySet().stream()
+                    .allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
         }
 
         boolean waitForAssignment(long ms) throws InterruptedException {

@@ -190,6 +190,9 @@ fn print_members(group: &Described, verbose: bool) {
             Column::fixed("TARGET-EPOCH", NARROW),
             Column::at_least("TARGET-ASSIGNMENT", 20),
         ]);
+        if group.is_migrating() {
+            columns.push(Column::fixed("UPGRADED", 0));
+        }
     }
     let rows: Vec<Vec<String>> = group
         .members
@@ -221,6 +224,10 @@ fn member_cells(
         cells.push(assignment(&member.assigned));
         cells.push(number(group.epochs.map(|(_, target)| target)));
         cells.push(target.map_or(NOTHING.to_owned(), |(_, partitions)| assignment(partitions)));
+        if group.is_migrating() {
+            let upgraded = member.upgraded.map(|it| it.to_string());
+            cells.push(upgraded.unwrap_or_else(|| NOTHING.to_owned()));
+        }
     }
     cells
 }

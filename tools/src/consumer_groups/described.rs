@@ -43,6 +43,19 @@ pub(super) struct Member {
     pub(super) assigned: Vec<TopicPartition>,
     /// The member's epoch and its target; a classic member has none.
     pub(super) target: Option<(i32, Vec<TopicPartition>)>,
+    /// Whether a member of a consumer group speaks the consumer protocol, where that is told.
+    pub(super) upgraded: Option<bool>,
+}
+
+impl Described {
+    /// The group is on its way from one protocol to the other.
+    pub(super) fn is_migrating(&self) -> bool {
+        let has = |upgraded| {
+            let mut members = self.members.iter();
+            members.any(|member| member.upgraded == Some(upgraded))
+        };
+        has(true) && has(false)
+    }
 }
 
 pub(super) async fn describe(client: &Client, group: &str) -> Result<Described, Failure> {
@@ -123,6 +136,12 @@ fn of_consumer(
     let members = row.members.into_iter().map(|member| Member {
         assigned: partitions(&member.assignment),
         target: Some((member.member_epoch, partitions(&member.target_assignment))),
+        upgraded: match member.member_type {
+            0 => Some(false),
+            1 => Some(true),
+            // Version 0 does not tell.
+            _ => None,
+        },
         id: member.member_id.to_string(),
         instance: member.instance_id.map(|id| id.to_string()),
         client: member.client_id.to_string(),
@@ -184,6 +203,7 @@ fn of_classic(
     let members = row.members.into_iter().map(|member| Member {
         assigned: assigned(&member.member_assignment),
         target: None,
+        upgraded: None,
         id: member.member_id.to_string(),
         instance: member.group_instance_id.map(|id| id.to_string()),
         client: member.client_id.to_string(),
