@@ -5,7 +5,6 @@
 
 pub mod group;
 mod java;
-mod re2;
 mod shard;
 pub mod transaction;
 mod wire;

@@ -13,6 +13,7 @@ pub mod guard;
 pub mod header;
 pub mod ids;
 pub mod messages;
+pub mod re2;
 pub mod records;
 pub mod response;
 pub mod schema;

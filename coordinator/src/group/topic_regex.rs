@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use protocol::re2::{self, Texts};
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::{Anchored, Input};
-
-use crate::re2::{self, Texts};
 
 /// Bytes of the automaton that a pattern stands for: enough for one of the greatest length that lists
 /// topics.

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ErrorCode, ProducerId, Timestamp};
+use protocol::{ErrorCode, ProducerId, Timestamp, re2};
 use regex::Regex;
 
 use super::state::TransactionState;
-use crate::re2;
 
 /// Which transactions ListTransactions shows: those that pass all of its filters.
 #[derive(Clone, Debug)]

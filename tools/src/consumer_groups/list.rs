@@ -1,7 +1,7 @@
 //! `--list`: the names of groups, with their types and states where those are asked for; and
 //! `--validate-regex`.
 
-use regex::Regex;
+use protocol::re2;
 
 use super::calls::{self, Listed};
 use super::{executed, unchecked};
@@ -100,17 +100,10 @@ fn print_listed(listed: &[Listed], with_type: bool, with_state: bool) {
 
 /// Consumers subscribe by the expressions of RE2, and so do these.
 pub(super) fn validate(expression: &str) {
-    match Regex::new(expression) {
-        Ok(_) => print::line(format!("The regular expression `{expression}` is valid.")),
-        Err(error) => {
-            let text = error.to_string();
-            let reason = text.lines().last().unwrap_or_default();
-            let reason = reason.trim().strip_prefix("error: ").unwrap_or(reason);
-            print::line(format!(
-                "The regular expression `{expression}` is invalid: {reason}."
-            ));
-        }
-    }
+    print::line(match re2::whole(expression) {
+        Ok(_) => format!("The regular expression `{expression}` is valid."),
+        Err(reason) => format!("The regular expression `{expression}` is invalid: {reason}."),
+    });
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const UNICODE_CLASSES_MAX: usize = 64;
 
 /// Why a pattern is none, in the words of upstream's RE2 where that refuses it, too: clients see them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SyntaxError {
+pub enum SyntaxError {
     #[error("trailing backslash at end of expression")]
     TrailingBackslash,
     #[error("invalid escape sequence")]
@@ -62,7 +62,7 @@ pub(crate) enum SyntaxError {
 }
 
 /// A pattern that has to match a whole text.
-pub(crate) fn whole(pattern: &str) -> Result<Regex, SyntaxError> {
+pub fn whole(pattern: &str) -> Result<Regex, SyntaxError> {
     RegexBuilder::new(&translate(pattern, Texts::Unicode)?)
         .size_limit(PROGRAM_MAX)
         .build()
@@ -71,14 +71,14 @@ pub(crate) fn whole(pattern: &str) -> Result<Regex, SyntaxError> {
 
 /// What a pattern is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Texts {
+pub enum Texts {
     Unicode,
     /// Classes are cut down to ASCII, which makes small automata of them.
     Ascii,
 }
 
 /// The same for the engine, which matches the whole text or not at all.
-pub(crate) fn translate(pattern: &str, texts: Texts) -> Result<String, SyntaxError> {
+pub fn translate(pattern: &str, texts: Texts) -> Result<String, SyntaxError> {
     if pattern.len() > PATTERN_MAX {
         return Err(SyntaxError::TooLong(pattern.len()));
     }
