@@ -58,7 +58,7 @@ class Story:
         topic = create("killed", partitions=PARTITIONS)
         self.group = Group(unique("killed"), topic)
         self.feed = Feed(topic, PARTITIONS)
-        self.watch = Watch(self.group.group)
+        self.watch = Watch(self.group.group, topic, PARTITIONS)
         for name in ["j1", "c1", "j2", "c2"]:
             self.group.join(name)
 

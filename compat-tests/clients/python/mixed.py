@@ -36,7 +36,7 @@ class Scene:
 
     def __enter__(self):
         self.feed = Feed(self.topic, PARTITIONS)
-        self.watch = Watch(self.group.group)
+        self.watch = Watch(self.group.group, self.topic, PARTITIONS)
         return self.group
 
     def __exit__(self, kind, error, trace):
