@@ -112,6 +112,30 @@ def moves(strategy, before, there, back):
     return body
 
 
+def static_members_move_under_their_names():
+    """A restart with other settings: nobody leaves, whoever comes back has a name of the group."""
+    with Scene("m-static", may_lose=True) as group:
+        group.join("j1", classic="range", group_instance_id="one")
+        group.join("c1", classic="range", group_instance_id="two")
+        group.settle(PARTITIONS)
+        for old, new, kind in [
+            ("j1", "j2", ConsumerGroupType.CONSUMER),
+            ("c1", "c2", ConsumerGroupType.CONSUMER),
+            ("c2", "c3", ConsumerGroupType.CONSUMER),
+            ("j2", "j3", ConsumerGroupType.CLASSIC),
+        ]:
+            protocol = {"classic": "range"} if new in ("c3", "j3") else {}
+            name = "one" if new.startswith("j") else "two"
+            group.leave(old)
+            group.join(new, group_instance_id=name, **protocol)
+            group.settle(PARTITIONS)
+            is_type(group.group, kind)
+        # Two names, and no member beside them.
+        described = ADMIN.describe_consumer_groups([group.group])[group.group].result(20)
+        names = sorted(member.group_instance_id for member in described.members)
+        equal(names, ["one", "two"], "members")
+
+
 def an_assignor_with_data_of_its_own_keeps_a_group_classic():
     with Scene("m-custom") as group:
         for name in ["c1", "c2"]:
@@ -190,6 +214,7 @@ for name, body in [
         "a_group_moves_there_and_back_with_cooperative_members",
         moves("cooperative-sticky", ["j1", "j2"], {"j2": "c4", "j1": "j4"}, {"c4": "j7", "j4": "j8"}),
     ),
+    ("static_members_move_under_their_names", static_members_move_under_their_names),
     ("an_empty_group_moves_there_and_back", an_empty_group_moves_there_and_back),
     (
         "an_assignor_with_data_of_its_own_keeps_a_group_classic",
