@@ -87,6 +87,8 @@ pub enum Step {
     Settled(String),
     /// Makes a member of a classic group and completes the rebalance.
     Join(Join),
+    /// Makes a member of a consumer group (KIP-848).
+    Consumer(Consumer),
     /// Closes a connection from our side.
     Disconnect(String),
 }
@@ -193,8 +195,23 @@ pub struct Join {
     /// Topics of the subscription.
     #[serde(default)]
     pub topics: Vec<String>,
+    /// What it assigns to itself, pairs of a topic and its partitions; bytes that are none otherwise.
+    pub assigned: Option<Vec<(String, Vec<i32>)>>,
     #[serde(default = "five_minutes")]
     pub session_timeout_ms: i32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consumer {
+    pub group: String,
+    /// The member's id, prefix of the variable `<as>.epoch`, and name of the connection.
+    #[serde(rename = "as")]
+    pub member: String,
+    pub instance: Option<String>,
+    pub topics: Option<Vec<String>>,
+    pub regex: Option<String>,
+    pub assignor: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -136,6 +136,7 @@ impl<'a> Client<'a> {
             Step::Transactional(producer) => crate::prepare::transactional(self, producer)?,
             Step::Settled(id) => crate::prepare::settled(self, id)?,
             Step::Join(join) => crate::prepare::join(self, join)?,
+            Step::Consumer(consumer) => crate::prepare::consumer(self, consumer)?,
             Step::Disconnect(name) => {
                 self.connections.remove(name);
             }

@@ -17,3 +17,4 @@ pub mod recording;
 pub mod report;
 pub mod run;
 pub mod schema;
+mod subscription;

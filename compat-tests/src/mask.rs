@@ -128,8 +128,13 @@ impl Masks {
                     .for_each(|item| self.walk(&inner, item, known));
             }
             Value::String(text) => {
+                let is_bytes = text.starts_with("hex:");
                 for (name, sign) in &known.names {
                     *text = text.replace(name.as_str(), sign);
+                    if is_bytes {
+                        let digits = crate::codec::format_hex(name.as_bytes());
+                        *text = text.replace(&digits, sign);
+                    }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -239,6 +244,7 @@ fn identity(item: &Value) -> String {
         "GroupId",
         "Index",
         "PartitionIndex",
+        "MemberId",
     ];
     let about = names
         .iter()

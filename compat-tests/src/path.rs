@@ -28,7 +28,9 @@ pub(crate) type Variables = BTreeMap<String, Value>;
 
 /// Puts variables in: `"$name"` alone becomes the variable's value, `${name}` inside a text its
 /// text; `{"$repeat": [text, count]}` becomes one long text, and so does `{"$pad": [text, length]}`,
-/// the text and as many `t` as are wanting. `{"$number": text}` becomes the number that the text says.
+/// the text and as many `t` as are wanting. `{"$number": text}` becomes the number that the text says,
+/// and `{"$subscription": {...}}` what a consumer tells its classic group (`subscription.rs`), and
+/// `{"$assignment": [[topic, [0, 1]]]}` what it is told.
 pub(crate) fn substitute(value: &Value, variables: &Variables) -> Result<Value> {
     Ok(match value {
         Value::String(text) => match text.strip_prefix('$') {
@@ -55,6 +57,14 @@ pub(crate) fn substitute(value: &Value, variables: &Variables) -> Result<Value> 
             if let Some(Value::String(text)) = object.get("$number") {
                 let number: i64 = interpolate(text, variables)?.parse()?;
                 return Ok(Value::from(number));
+            }
+            if let Some(subscription) = object.get("$subscription") {
+                let subscription = substitute(subscription, variables)?;
+                return crate::subscription::encode(subscription).map(Value::from);
+            }
+            if let Some(assignment) = object.get("$assignment") {
+                let assignment = substitute(assignment, variables)?;
+                return crate::subscription::encode_assignment(assignment).map(Value::from);
             }
             let pairs = object.iter();
             pairs

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::case::{Join, Produce, Topic, Transactional};
+use crate::case::{Consumer, Join, Produce, Topic, Transactional};
 use crate::client::Client;
 use crate::path;
 
@@ -98,13 +98,7 @@ pub(crate) fn settled(client: &mut Client, id: &str) -> Result<()> {
 /// in version 3 otherwise; then syncs, giving every member no partitions.
 pub(crate) fn join(client: &mut Client, join: &Join) -> Result<()> {
     group(client, &join.group)?;
-    let topics: Vec<Value> = join
-        .topics
-        .iter()
-        .map(|topic| Value::from(topic.as_str()))
-        .collect();
-    let topics = path::substitute(&Value::Array(topics), &client.variables)?;
-    let metadata = Value::from(format!("hex:{}", subscription(&topics)?));
+    let metadata = json!({ "$subscription": { "topics": join.topics } });
     let protocols: Vec<Value> = join
         .protocols
         .iter()
@@ -120,10 +114,14 @@ pub(crate) fn join(client: &mut Client, join: &Join) -> Result<()> {
     let joined = client.call("JoinGroup", version, body, &join.member)?;
     let member = joined.get("MemberId").context("a member id")?.clone();
     let generation = joined.get("GenerationId").context("a generation")?.clone();
+    let assignment = match &join.assigned {
+        None => json!("hex:0000000000000000ffffffff"),
+        Some(topics) => json!({ "$assignment": topics }),
+    };
     let sync = json!({
         "GroupId": join.group, "GenerationId": generation, "MemberId": member,
         "GroupInstanceId": instance,
-        "Assignments": [{ "MemberId": member, "Assignment": "hex:0000000000000000ffffffff" }],
+        "Assignments": [{ "MemberId": member, "Assignment": assignment }],
     });
     client.call("SyncGroup", 3, sync, &join.member)?;
     client
@@ -135,16 +133,18 @@ pub(crate) fn join(client: &mut Client, join: &Join) -> Result<()> {
     Ok(())
 }
 
-/// A consumer's subscription, version 0, in hexadecimal.
-fn subscription(topics: &Value) -> Result<String> {
-    let topics = topics.as_array().context("topics")?;
-    let mut bytes = 0_i16.to_be_bytes().to_vec();
-    bytes.extend(i32::try_from(topics.len())?.to_be_bytes());
-    for topic in topics {
-        let name = topic.as_str().context("a topic's name")?;
-        bytes.extend(i16::try_from(name.len())?.to_be_bytes());
-        bytes.extend(name.as_bytes());
-    }
-    bytes.extend((-1_i32).to_be_bytes());
-    Ok(crate::codec::format_hex(&bytes))
+/// The first heartbeat of a member, in the version in which it names itself.
+pub(crate) fn consumer(client: &mut Client, consumer: &Consumer) -> Result<()> {
+    group(client, &consumer.group)?;
+    let body = json!({
+        "GroupId": consumer.group, "MemberId": consumer.member, "MemberEpoch": 0,
+        "InstanceId": consumer.instance, "RebalanceTimeoutMs": 300_000,
+        "SubscribedTopicNames": consumer.topics, "SubscribedTopicRegex": consumer.regex,
+        "ServerAssignor": consumer.assignor, "TopicPartitions": [],
+    });
+    let joined = client.call("ConsumerGroupHeartbeat", 1, body, &consumer.member)?;
+    let epoch = joined.get("MemberEpoch").context("an epoch")?.clone();
+    let name = format!("{}.epoch", consumer.member);
+    client.variables.insert(name, epoch);
+    Ok(())
 }
