@@ -144,7 +144,7 @@ impl GroupShard {
         let version = self.last_new_topics_version;
         let bump = update.take_subscription(&member, &updated, version, is_resolving)?;
         let mut epoch = group.epoch();
-        if bump || update.has_metadata_expired() {
+        if bump || update.is_metadata_due(&updated) {
             epoch = update.update_subscription_metadata(&updated, bump);
         }
         let target = if downgrades {

@@ -224,7 +224,7 @@ impl Heartbeat<'_> {
         )?;
         let bump = names_changed || regex_change == RegexChange::UpdatedAndResolved;
         let mut epoch = group.epoch();
-        if bump || self.update.has_metadata_expired() {
+        if bump || self.update.is_metadata_due(&updated) {
             epoch = self.update.update_subscription_metadata(&updated, bump);
         }
         let target = self.update.update_target(&updated, epoch)?;

@@ -73,11 +73,22 @@ impl<'a> Update<'a> {
         }
     }
 
-    pub(crate) fn has_metadata_expired(&self) -> bool {
+    fn has_metadata_expired(&self) -> bool {
         match self.group.soft.metadata_refresh {
             None => true,
             Some((deadline, epoch)) => self.now >= deadline || self.group.epoch() < epoch,
         }
+    }
+
+    /// Whether the group looks at its topics anew. Not while it is not known what an expression stands
+    /// for: the group would move on for the topics that it lacks, and once more when it has them.
+    /// When the expression is resolved, all topics are looked at.
+    pub(crate) fn is_metadata_due(&self, updated: &Member) -> bool {
+        let is_resolved = |member: &Member| {
+            let mut regex = member.regex().into_iter();
+            regex.all(|regex| self.group.resolved.contains_key(regex))
+        };
+        self.has_metadata_expired() && self.members_with(updated).all(is_resolved)
     }
 
     pub(crate) fn metadata_is_fresh(&mut self, group_epoch: i32) {
