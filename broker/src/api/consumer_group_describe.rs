@@ -3,7 +3,7 @@
 use coordinator::group::{GroupRequest, GroupResponse};
 use protocol::ErrorCode;
 use protocol::messages::consumer_group_describe_response::DescribedGroup;
-use protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
+use protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, GroupId};
 
 use super::{RequestContext, authorized, groups};
 
@@ -16,6 +16,10 @@ pub(super) async fn handle(
     }
     let mut described = Vec::with_capacity(request.group_ids.len());
     for group_id in request.group_ids {
+        if group_id.is_empty() {
+            described.push(of_error(group_id, ErrorCode::InvalidGroupId));
+            continue;
+        }
         let asked = groups::ask(ctx, GroupRequest::ConsumerGroupDescribe(group_id)).await;
         let GroupResponse::ConsumerGroupDescribe(mut group) = asked else {
             unreachable!("the coordinator answers in kind")
@@ -33,10 +37,13 @@ pub(super) fn refused(
     request: ConsumerGroupDescribeRequest,
     code: ErrorCode,
 ) -> ConsumerGroupDescribeResponse {
-    let groups = request.group_ids.into_iter().map(|group_id| {
-        DescribedGroup::default()
-            .with_group_id(group_id)
-            .with_error_code(code.code())
-    });
+    let groups = request.group_ids.into_iter();
+    let groups = groups.map(|group_id| of_error(group_id, code));
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
+}
+
+fn of_error(group_id: GroupId, code: ErrorCode) -> DescribedGroup {
+    DescribedGroup::default()
+        .with_group_id(group_id)
+        .with_error_code(code.code())
 }
