@@ -421,7 +421,10 @@ pub(crate) fn replace_in(document: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::load::Moved;
 
     #[test]
     fn a_spread_has_the_middle_value_and_the_ends() {
@@ -430,6 +433,37 @@ mod tests {
         let even = spread([4.0, 1.0]).unwrap();
         assert_eq!(even.median, 2.5);
         assert!(spread([]).is_none());
+    }
+
+    #[test]
+    fn rebalances_stand_in_the_tables_with_their_budgets() {
+        let measured = |seconds| Measured {
+            rebalances: vec![Sample {
+                moved: Moved {
+                    records: 10,
+                    time: Duration::from_secs(seconds),
+                    ..Moved::default()
+                },
+                server_cpu: seconds as f64,
+                generator_cpu: 0.0,
+            }],
+            ..Measured::default()
+        };
+        let (klamm, upstream) = (measured(1), measured(4));
+        let both = Both {
+            klamm: Some(&klamm),
+            upstream: Some(&upstream),
+        };
+        let mut out = String::new();
+        rebalances(&mut out, &both);
+        budgets::table(&mut out, &both);
+        for line in [
+            "| one leaves or joins, until stable, ms | 100 | 400 | 4.00× |",
+            "| rebalances of 100 members per second | upstream's | 2.50 /s | 10.0 /s | met |",
+            "| CPU per rebalance | half of upstream's | 200 ms | 100 ms | met |",
+        ] {
+            assert!(out.contains(line), "{out}");
+        }
     }
 
     #[test]
