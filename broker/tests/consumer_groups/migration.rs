@@ -32,6 +32,25 @@ fn share(old: &mut Classic, new: &mut Consumer) {
     });
 }
 
+/// The classic member, alone in a classic group, goes on until it has all.
+fn take_all(old: &mut Classic) {
+    eventually("the classic member has all", || {
+        match old.heartbeat() {
+            Ok(()) => {}
+            Err(ErrorCode::RebalanceInProgress) => {
+                assert_eq!(checked(old.join().error_code), Ok(()));
+                assert_eq!(old.sync(&[0, 1, 2, 3]), Ok(()));
+            }
+            Err(code) => panic!("{code:?}"),
+        }
+        let request = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("g"))]);
+        let group = old.client.ask(6, request).groups.remove(0);
+        assert_eq!(checked(group.error_code), Ok(()));
+        let is_stable = group.group_state.as_str() == "Stable";
+        (is_stable && old.owned == [0, 1, 2, 3]).then_some(())
+    });
+}
+
 #[test]
 fn a_group_goes_to_the_new_protocol_and_back_in_the_middle_of_consumption() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,16 +87,7 @@ fn a_group_goes_to_the_new_protocol_and_back_in_the_middle_of_consumption() {
 
     // The last member of the new protocol leaves: the group is a classic one.
     assert_eq!(new.beat_in(LEAVES), Ok(()));
-    eventually("the classic member has all", || {
-        old.go_on();
-        if old.owned.len() < 4 && old.heartbeat() == Err(ErrorCode::RebalanceInProgress) {
-            assert_eq!(checked(old.join().error_code), Ok(()));
-            assert_eq!(old.sync(&[0, 1, 2, 3]), Ok(()));
-        }
-        let request = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("g"))]);
-        let group = old.client.ask(6, request).groups.remove(0);
-        (group.error_code == 0 && group.group_state.as_str() == "Stable").then_some(())
-    });
+    take_all(&mut old);
     let gone = describe(&mut old.client, "g");
     assert_eq!(checked(gone.error_code), Err(ErrorCode::GroupIdNotFound));
     assert_eq!(new.beat(), Err(ErrorCode::GroupIdNotFound));
@@ -87,6 +97,34 @@ fn a_group_goes_to_the_new_protocol_and_back_in_the_middle_of_consumption() {
         assert_eq!(found, Ok(expected), "{partition}");
     }
     assert_eq!(old.leave(), Ok(()));
+}
+
+#[test]
+fn a_kill_right_after_a_change_of_protocol_leaves_no_partition_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(&folder);
+    let mut old = classic(&node);
+    let (id, generation) = (old.id.clone(), old.generation);
+    let mut new = Consumer::joined(node.address(), "new");
+    node.kill();
+    let node = start(&folder).ready();
+    (old.client, new.client) = (node.client(), node.client());
+    assert_eq!(describe(&mut new.client, "g").members.len(), 2);
+    // What it has it has until it gives it up.
+    let mine = commit(&mut old.client, 8, "g", (&id, generation), (3, 7)).unwrap();
+    assert_eq!(mine, Ok(()));
+    share(&mut old, &mut new);
+
+    assert_eq!(new.beat_in(LEAVES), Ok(()));
+    node.kill();
+    let node = start(&folder).ready();
+    // And once more from the rows that a stop writes.
+    node.stop();
+    let node = start(&folder).ready();
+    old.client = node.client();
+    assert_eq!(old.owned.len(), 2);
+    take_all(&mut old);
+    assert_eq!(committed(&mut old.client, "g", None, 3), Ok(7));
 }
 
 #[test]

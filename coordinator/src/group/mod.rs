@@ -307,6 +307,8 @@ impl GroupShard {
         self.loaded = true;
         let max_size = usize::try_from(turn.config.group_max_size).unwrap_or(0);
         for group in self.groups.values_mut() {
+            let committed = group.committed.as_ref();
+            let is_unassigned = committed.is_some_and(GroupMetadataValue::is_still_to_rebalance);
             let group = &mut group.live;
             for member in group.members.values() {
                 turn.arm_heartbeat(&group.id, &member.id, member.session_timeout_ms);
@@ -314,6 +316,8 @@ impl GroupShard {
             if group.members.len() > max_size {
                 // The limit was lowered meanwhile: the last to rejoin will be left out.
                 group.prepare_rebalance(turn, "freshly loaded group is over capacity");
+            } else if is_unassigned && !group.members.is_empty() {
+                group.prepare_rebalance(turn, "the group was a consumer group");
             }
         }
         self.resume_consumer_groups(turn);

@@ -13,7 +13,7 @@ use protocol::{ErrorCode, Timestamp};
 use super::super::classic::SupportedProtocol;
 use super::super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, Member as ClassicMember, State};
 use super::super::config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
-use super::super::record::GroupRecord;
+use super::super::record::{GroupMetadataValue, GroupRecord};
 use super::super::turn::{AfterAppend, Turn, heartbeat_timer};
 use super::super::{GroupShard, GroupTimer};
 use super::Refusal;
@@ -22,6 +22,20 @@ use super::group::ConsumerGroup;
 use super::member::{Assignment, Member};
 use super::metadata::{MetadataView, metadata_hash};
 use super::record::{ClassicMemberMetadata, ConsumerGroupEntry};
+
+/// Since when a classic group is stable that has to rebalance first: nobody has what those who left
+/// had. Any other record of a group with members says when, so a start that finds this goes on with
+/// the rebalance, where upstream would leave those partitions to nobody.
+const STILL_TO_REBALANCE: Option<Timestamp> = None;
+
+impl GroupMetadataValue {
+    /// The group was written as it ceased to be a consumer group, and not since.
+    pub(crate) fn is_still_to_rebalance(&self) -> bool {
+        !self.members.is_empty()
+            && self.state_timestamp == STILL_TO_REBALANCE
+            && *self.protocol_type == *CONSUMER_PROTOCOL_TYPE
+    }
+}
 
 impl GroupShard {
     /// The consumer group that a classic group with members becomes, and the records that make it.
@@ -114,7 +128,7 @@ impl GroupShard {
         if stay.is_empty() || !may_downgrade(turn, &stay) {
             return None;
         }
-        let records = self.downgrade(turn, group, &stay)?;
+        let records = self.downgrade(turn, group, &stay, true)?;
         for member in group.members() {
             turn.cancel_consumer_session(&group.id, &member.id);
             turn.cancel_consumer_protocol(&group.id, &member.id);
@@ -132,7 +146,7 @@ impl GroupShard {
         group: &ConsumerGroup,
     ) -> Result<Vec<GroupRecord>, ErrorCode> {
         let members: Vec<&Member> = group.members().collect();
-        let records = self.downgrade(turn, group, &members);
+        let records = self.downgrade(turn, group, &members, false);
         records.ok_or(ErrorCode::InconsistentGroupProtocol)
     }
 
@@ -141,14 +155,19 @@ impl GroupShard {
         turn: &Turn,
         group: &ConsumerGroup,
         stay: &[&Member],
+        rebalances: bool,
     ) -> Option<Vec<GroupRecord>> {
         let classic = downgraded(group, stay, turn.now, &*self.metadata)?;
         let tombstones = group.tombstones().into_iter();
         let tombstones = tombstones.map(|entry| GroupRecord::ConsumerGroup(group.record(entry)));
         let mut records: Vec<_> = tombstones.collect();
+        let mut value = classic.to_record(|member| member.assignment.clone());
+        if rebalances {
+            value.state_timestamp = STILL_TO_REBALANCE;
+        }
         records.push(GroupRecord::GroupMetadata {
             group_id: group.id.clone(),
-            value: Some(classic.to_record(|member| member.assignment.clone())),
+            value: Some(value),
         });
         tracing::info!(group = %group.id, "a consumer group becomes a classic group");
         Some(records)
