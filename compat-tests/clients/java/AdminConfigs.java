@@ -212,7 +212,9 @@ final class AdminConfigs {
             ConfigSource.DYNAMIC_GROUP_CONFIG, "source");
         refused(group, OpType.SET, "consumer.session.timeout.ms", "banana");
         alter(group, op(OpType.DELETE, "consumer.session.timeout.ms", null));
-        soon(group, "consumer.session.timeout.ms", "45000");
+        ConfigResource broker = new ConfigResource(Type.BROKER, AdminTopics.node().idString());
+        soon(group, "consumer.session.timeout.ms",
+            configs(broker).get("group.consumer.session.timeout.ms").value());
     }
 
     private static void resources() throws Exception {

@@ -179,7 +179,11 @@ final class ConsumerGroupsAdmin {
                 found.get("consumer.heartbeat.interval.ms").value());
         });
         ConsumerGroups.configure(group, "consumer.session.timeout.ms", null);
-        Check.soonEqual("a config that was taken away", "6000", () ->
+        ConfigResource broker =
+            new ConfigResource(ConfigResource.Type.BROKER, AdminTopics.node().idString());
+        String brokers = Clients.get(ADMIN.describeConfigs(List.of(broker)).all()).get(broker)
+            .get("group.consumer.session.timeout.ms").value();
+        Check.soonEqual("a config that was taken away", brokers, () ->
             Clients.get(ADMIN.describeConfigs(List.of(resource)).all()).get(resource)
                 .get("consumer.session.timeout.ms").value());
         for (String[] refused : List.of(
