@@ -199,6 +199,12 @@ fn what_a_new_node_cannot_have_is_refused() {
             "transaction.version=1",
             "set it with kafka-features",
         ),
+        ("--feature", "group.version=0", "set it with kafka-features"),
+        (
+            "--feature",
+            "group.version=2",
+            "No feature:group.version with feature level 2",
+        ),
     ] {
         let words = [
             "format",
@@ -214,6 +220,18 @@ fn what_a_new_node_cannot_have_is_refused() {
         assert!(text(&refused.stderr).contains(reason), "{refused:?}");
         assert!(!installed.path("data").exists());
     }
+}
+
+#[test]
+fn the_levels_of_a_new_cluster_may_be_named() {
+    let installed = Installed::new();
+    let mut words = vec!["format", "-t", CLUSTER, "-c", "server.properties"];
+    words.extend(["-f", "group.version=1", "-f", "transaction.version=2"]);
+    let formatted = installed.run("kafka-storage.sh", &words);
+    assert!(formatted.status.success(), "{formatted:?}");
+    let level = "FeatureLevelRecord(name='group.version', featureLevel=1)";
+    assert!(text(&formatted.stdout).contains(level), "{formatted:?}");
+    assert!(installed.path("data").exists());
 }
 
 #[test]
