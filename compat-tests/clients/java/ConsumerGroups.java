@@ -30,8 +30,10 @@ public final class ConsumerGroups {
 
     public static void main(String[] arguments) {
         Check part = new Check(arguments[0]);
-        part.check("three_members_share_partitions_uniform", 90, () -> threeMembers("uniform"));
-        part.check("three_members_share_partitions_range", 90, () -> threeMembers("range"));
+        boolean today = arguments[0].equals("consumer-groups");
+        part.check("three_members_share_partitions_uniform", 90,
+            () -> threeMembers("uniform", today));
+        part.check("three_members_share_partitions_range", 90, () -> threeMembers("range", today));
         part.check("each_assignor_shares_two_topics_its_own_way", ConsumerGroups::twoTopics);
         part.check("members_with_different_topics_get_their_own", ConsumerGroups::different);
         part.check("group_resumes_from_commit", ConsumerGroups::resumes);
@@ -47,7 +49,7 @@ public final class ConsumerGroups {
         part.check("an_assignor_that_is_not_there_is_refused", ConsumerGroups::unknownAssignor);
         part.check("consume_transform_produce_is_exactly_once", 90,
             () -> TransactionsOffsets.chain("cg-chain", CONSUMER));
-        if (arguments[0].equals("consumer-groups")) {
+        if (today) {
             ConsumerGroupsToday.run(part);
             ConsumerGroupsAdmin.run(part);
         }
@@ -72,7 +74,7 @@ public final class ConsumerGroups {
             new ConfigResource(ConfigResource.Type.GROUP, group), changes)).all());
     }
 
-    private static void threeMembers(String assignor) throws Exception {
+    private static void threeMembers(String assignor, boolean today) throws Exception {
         String topic = Clients.create("cg-share-" + assignor, 6);
         List<String> sent = new ArrayList<>(Clients.sendValues(topic, 6, "a", 60));
         String[] config = with("group.remote.assignor", assignor);
@@ -89,10 +91,15 @@ public final class ConsumerGroups {
             members.leave(1);
             members.settle(3, 3, 0);
             sent.addAll(Clients.sendValues(topic, 6, "b", 60));
-            members.pollUntil(30, "every record read", () -> members.values.size() >= sent.size());
+            members.pollUntil(30, "every record read",
+                () -> new TreeSet<>(members.values).size() >= sent.size());
             sent.sort(null);
-            members.values.sort(null);
-            Check.equal(members.values, sent, "records read by the group");
+            // The old client may give out records that it had fetched of a partition after it has
+            // committed and given up that partition.
+            List<String> read = today ? new ArrayList<>(members.values)
+                : new ArrayList<>(new TreeSet<>(members.values));
+            read.sort(null);
+            Check.equal(read, sent, "records read by the group");
             Check.equal(members.lost, List.of(List.of(), List.of(), List.of()), "lost");
         }
     }
