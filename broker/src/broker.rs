@@ -20,6 +20,7 @@ use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ServerConfig};
 use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers};
+use crate::crash_points::{CrashPoints, CrashingFs};
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
 use crate::housekeeping;
@@ -84,7 +85,9 @@ impl Running {
         let config = Arc::new(config);
         let seed = Seed::load(&config.klamm)?;
         let clock = Clock::default();
-        let log_dir = Arc::new(open_log_dir(&config)?);
+        let crash_points = Arc::new(CrashPoints::default());
+        let files = files(&config, &crash_points);
+        let log_dir = Arc::new(open_log_dir(&config, files.clone())?);
         let listeners = bind_all(&config)?;
         let admin = bind_admin(&config)?;
         let replicas = Arc::new(Manager::default());
@@ -99,7 +102,7 @@ impl Running {
             connections: resources.limits.clone(),
         };
         let controller = controller::Controller::start(
-            controller_options(&config, &logging),
+            controller_options(&config, files, &logging),
             log_dir.clone(),
             vec![Box::new(publisher)],
         )
@@ -128,6 +131,7 @@ impl Running {
             loggers: logging,
             cleaner: Cleaner::default(),
             faults: Faults::default(),
+            crash_points,
             meters: Meters::new().map_err(StartError::Meters)?,
             resources,
             seed,
@@ -232,8 +236,20 @@ impl Running {
     }
 }
 
-fn open_log_dir(config: &ServerConfig) -> Result<storage::LogDir, StartError> {
-    let options = storage::LogDirOptions::new(config.node_id);
+/// The file system; in test mode with a place in it where the process may be killed.
+fn files(config: &ServerConfig, points: &Arc<CrashPoints>) -> Arc<dyn storage::Fs> {
+    if config.klamm.test_mode {
+        return Arc::new(CrashingFs::new(&config.data_folder, points.clone()));
+    }
+    Arc::new(storage::RealFs)
+}
+
+fn open_log_dir(
+    config: &ServerConfig,
+    files: Arc<dyn storage::Fs>,
+) -> Result<storage::LogDir, StartError> {
+    let mut options = storage::LogDirOptions::new(config.node_id);
+    options.fs = files;
     storage::LogDir::open(&config.data_folder, options).map_err(|reason| StartError::Storage {
         folder: config.data_folder.display().to_string(),
         reason,
@@ -345,7 +361,11 @@ async fn register(
     Ok(epoch)
 }
 
-fn controller_options(config: &ServerConfig, logging: &Arc<Logging>) -> controller::Options {
+fn controller_options(
+    config: &ServerConfig,
+    files: Arc<dyn storage::Fs>,
+    logging: &Arc<Logging>,
+) -> controller::Options {
     controller::Options {
         settings: controller::Settings {
             node_id: config.node_id,
@@ -356,10 +376,18 @@ fn controller_options(config: &ServerConfig, logging: &Arc<Logging>) -> controll
             static_properties: config.properties.clone(),
         },
         clock: Arc::new(SystemClock),
-        fs: Arc::new(storage::RealFs),
+        fs: files,
         loggers: logging.clone(),
         seed: rand::random(),
-        snapshots: controller::SnapshotPolicy::default(),
+        snapshots: controller::SnapshotPolicy {
+            bytes_between: u64::try_from(
+                config
+                    .broker
+                    .metadata_log_max_record_bytes_between_snapshots,
+            )
+            .unwrap_or(u64::MAX),
+            ..controller::SnapshotPolicy::default()
+        },
     }
 }
 

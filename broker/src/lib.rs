@@ -13,6 +13,7 @@ mod cleaner;
 mod clock;
 mod config;
 mod coordinators;
+mod crash_points;
 mod embedded;
 mod faults;
 mod fetch_sessions;

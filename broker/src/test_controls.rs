@@ -160,6 +160,7 @@ pub(crate) async fn reset(node: &Arc<Node>) -> Result<Counts, ControlError> {
     let initial = controls.snapshots.lock().initial.clone();
     let mut counts = put_back::put_back(node, initial.ok_or(ControlError::NotStarted)?).await?;
     counts.faults_removed = node.faults.remove(None).len();
+    node.crash_points.set(None);
     if node.clock.is_moved() {
         move_clock(node, &[Change::Reset]).await;
     }

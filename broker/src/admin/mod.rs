@@ -6,6 +6,7 @@
 mod address;
 mod body;
 mod clock;
+mod crash;
 mod error;
 mod faults;
 mod health;
@@ -45,6 +46,9 @@ const ROUTES: &[Route] = &[
     ("/healthz", || get(health::healthz)),
     ("/readyz", || get(health::readyz)),
     ("/v1/clock", || get(clock::show).post(clock::change)),
+    ("/v1/crash", || {
+        get(crash::show).post(crash::set).delete(crash::remove)
+    }),
     ("/v1/reset", || post(state::reset)),
     ("/v1/restore", || post(state::restore)),
     ("/v1/snapshot", || {

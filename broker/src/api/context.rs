@@ -11,6 +11,7 @@ use crate::cleaner::Cleaner;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::coordinators::{GroupCoordinator, TransactionCoordinator};
+use crate::crash_points::CrashPoints;
 use crate::faults::{Faults, PartitionFault};
 use crate::fetch_sessions::FetchSessions;
 use crate::logging::Logging;
@@ -36,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) loggers: Arc<Logging>,
     pub(crate) cleaner: Cleaner,
     pub(crate) faults: Faults,
+    /// Where the process is killed on request (test mode).
+    pub(crate) crash_points: Arc<CrashPoints>,
     pub(crate) meters: Meters,
     pub(crate) resources: Arc<Resources>,
     /// What is there after a start on an empty folder.

@@ -78,17 +78,30 @@ impl Http {
     ) -> Answer {
         let mut stream = TcpStream::connect_timeout(&self.address, deadline).unwrap();
         stream.set_read_timeout(Some(deadline)).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
         // A body that is too large is answered before it was read.
-        let _ = stream.write_all(body.as_bytes());
+        let _ = stream.write_all(request(method, path, body).as_bytes());
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         parse(&String::from_utf8_lossy(&answer))
     }
+
+    /// As [`Http::post`], of a broker that may die over it: whether it was done.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> bool {
+        let mut stream = TcpStream::connect_timeout(&self.address, DEADLINE).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let request = request("POST", path, &body.to_string());
+        let _ = stream.write_all(request.as_bytes());
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        !answer.is_empty() && parse(&answer).status == 200
+    }
+}
+
+fn request(method: &str, path: &str, body: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn parse(answer: &str) -> Answer {

@@ -10,7 +10,7 @@ config_table! {
 
     /// The address of the HTTP port, host:port or http://host:port; without one there is none.
     "klamm.admin.listener" String;
-    /// Lets the HTTP port do what can lose data: reset, restore, the clock and faults.
+    /// Lets the HTTP port do what can lose data: reset, restore, the clock, faults and crashes.
     "klamm.test.mode" Boolean = "false";
     /// Topics and records that are there when the broker is ready, as YAML.
     "klamm.seed" String;

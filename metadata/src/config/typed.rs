@@ -213,6 +213,8 @@ typed_config! {
     max_connections_per_ip: i32 = "max.connections.per.ip";
     max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots";
     max_request_partition_size_limit: i32 = "max.request.partition.size.limit";
+    metadata_log_max_record_bytes_between_snapshots: i64 =
+        "metadata.log.max.record.bytes.between.snapshots";
     node_id: i32 = "node.id";
     num_partitions: i32 = "num.partitions";
     num_recovery_threads_per_data_dir: i32 = "num.recovery.threads.per.data.dir";

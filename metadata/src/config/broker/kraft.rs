@@ -32,7 +32,7 @@ config_table! {
     "server.max.startup.time.ms" Long = "9223372036854775807", at_least(0), internal,
         ignored(STARTUP);
     /// How many bytes of metadata records bring a snapshot about.
-    "metadata.log.max.record.bytes.between.snapshots" Long = "20971520", at_least(1), ignored(RAFT);
+    "metadata.log.max.record.bytes.between.snapshots" Long = "20971520", at_least(1);
     /// How much time brings a snapshot of the metadata about.
     "metadata.log.max.snapshot.interval.ms" Long = "3600000", at_least(0), ignored(RAFT);
     /// The log directory of the metadata log; the first of log.dirs where it is not set.
