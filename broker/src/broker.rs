@@ -31,6 +31,7 @@ use crate::producer_ids::ProducerIds;
 use crate::publishers::ReplicaPublisher;
 use crate::replica::Manager;
 use crate::seed::{Seed, SeedError};
+use crate::telemetry::Telemetry;
 use crate::test_controls::{self, TestControls};
 
 /// Why a broker did not start, or stopped by itself.
@@ -93,6 +94,8 @@ impl Running {
         let replicas = Arc::new(Manager::default());
         let (groups, transactions) = coordinators(&config, &log_dir, &clock);
         let resources = network::Resources::new(&config);
+        let max_bytes = config.broker.telemetry_max_bytes;
+        let telemetry = Arc::new(Telemetry::new(clock.clone(), max_bytes));
         let publisher = ReplicaPublisher {
             config: config.clone(),
             log_dir: log_dir.clone(),
@@ -100,6 +103,7 @@ impl Running {
             groups: groups.clone(),
             transactions: transactions.clone(),
             connections: resources.limits.clone(),
+            telemetry: telemetry.clone(),
         };
         let controller = controller::Controller::start(
             controller_options(&config, files, &logging),
@@ -129,6 +133,7 @@ impl Running {
             groups,
             transactions,
             loggers: logging,
+            telemetry,
             cleaner: Cleaner::default(),
             faults: Faults::default(),
             crash_points,

@@ -53,6 +53,7 @@ fn every(period_ms: i64) -> tokio::time::Interval {
 
 fn write_checkpoints(node: &Node) {
     sync_what_is_due(node);
+    node.telemetry.expire();
     node.groups.checkpoint();
     node.transactions.checkpoint();
     node.log_dir.remove_former_logs();
@@ -66,6 +67,7 @@ fn write_checkpoints(node: &Node) {
 pub(crate) fn clock_moved(node: &Node) {
     sync_due_at(node, Timestamp(i64::MAX));
     apply_retention(node);
+    node.telemetry.expire();
     cleaner::compact_what_is_due(node, &|| false);
 }
 

@@ -21,6 +21,7 @@ use crate::coordinators::{
 };
 use crate::network::Limits;
 use crate::replica::{Manager, Partition};
+use crate::telemetry::Telemetry;
 
 /// Keeps the replicas of this node in step with the metadata.
 pub(crate) struct ReplicaPublisher {
@@ -30,6 +31,7 @@ pub(crate) struct ReplicaPublisher {
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) connections: Arc<Limits>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 /// A replica to open.
@@ -203,16 +205,19 @@ impl ReplicaPublisher {
     fn reconfigure(&self, delta: &MetadataDelta, image: &MetadataImage) {
         let mut topics = BTreeSet::new();
         let mut all = false;
+        let mut subscriptions = false;
         for (resource, _) in delta.configs_delta().changed() {
             match resource {
                 ConfigResource::Topic(topic) => {
                     topics.insert(topic.clone());
                 }
                 ConfigResource::Broker(_) => all = true,
-                ConfigResource::Group(_)
-                | ConfigResource::BrokerLogger(_)
-                | ConfigResource::ClientMetrics(_) => {}
+                ConfigResource::ClientMetrics(_) => subscriptions = true,
+                ConfigResource::Group(_) | ConfigResource::BrokerLogger(_) => {}
             }
+        }
+        if subscriptions {
+            self.telemetry.subscriptions_changed(image);
         }
         if topics.is_empty() && !all {
             return;

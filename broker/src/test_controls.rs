@@ -161,6 +161,7 @@ pub(crate) async fn reset(node: &Arc<Node>) -> Result<Counts, ControlError> {
     let mut counts = put_back::put_back(node, initial.ok_or(ControlError::NotStarted)?).await?;
     counts.faults_removed = node.faults.remove(None).len();
     node.crash_points.set(None);
+    node.telemetry.clear();
     if node.clock.is_moved() {
         move_clock(node, &[Change::Reset]).await;
     }

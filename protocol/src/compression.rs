@@ -107,6 +107,26 @@ impl Read for GzipReader {
     }
 }
 
+/// Unpacks bytes that stand by themselves, as the metrics that a client pushes; `None` where that gives more than
+/// `max` bytes. Bytes that are not compressed come back as they are.
+///
+/// # Errors
+/// Bytes that the codec cannot read.
+pub fn decompress(
+    compression: Compression,
+    bytes: Bytes,
+    max: usize,
+) -> Result<Option<Bytes>, BatchError> {
+    let Some(mut reader) = Decompressor::new(compression, || bytes.clone())? else {
+        return Ok(Some(bytes));
+    };
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let mut unpacked = Vec::new();
+    let read = (&mut reader).take(limit).read_to_end(&mut unpacked);
+    read.map_err(undecodable)?;
+    Ok((unpacked.len() <= max).then(|| Bytes::from(unpacked)))
+}
+
 /// What a codec said of bytes it cannot read.
 pub(crate) fn undecodable(error: io::Error) -> BatchError {
     BatchError::Decompression(error.to_string())
@@ -310,6 +330,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_is_asked_for() {
+        let bytes = text(100_000);
+        for codec in CODECS {
+            let packed = Bytes::from(compressed(codec, &bytes));
+            let unpacked = super::decompress(codec, packed.clone(), 100_000).unwrap();
+            assert_eq!(unpacked.as_deref(), Some(&*bytes), "{codec:?}");
+            let too_much = super::decompress(codec, packed.clone(), 99_999).unwrap();
+            assert_eq!(too_much, None, "{codec:?}");
+            assert!(super::decompress(codec, packed.slice(..50), 100_000).is_err());
+        }
+        let plain = super::decompress(Compression::None, Bytes::from_static(b"abc"), 1).unwrap();
+        assert_eq!(plain.as_deref(), Some(&b"abc"[..]));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub use batch::{
     Attributes, BatchError, BatchHeader, Compression, HEADER_SIZE, Producer, RecordBatch,
     TimestampType,
 };
+pub use compression::decompress;
 pub use error::ProtocolError;
 pub use error_code::{ErrorCode, code_of};
 pub use guard::{admit_request, check_request};
@@ -37,3 +38,8 @@ pub use header::{
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 pub use records::{BatchBuilder, Header, Record, control};
 pub use response::{Chunk, RecordsField, ResponseBuf};
+
+/// The checksum of Kafka's record batches (CRC-32C), of any bytes.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}

@@ -47,8 +47,12 @@ fn text(node: &Node, groups: &state::GroupCounts) -> Result<Vec<u8>, Error> {
     page.counters("klamm_fault_hits_total", help, &["id"], hits)?;
     let process = prometheus::process_collector::ProcessCollector::for_self();
     page.registry.register(Box::new(process))?;
+    page.telemetry(node)?;
+    // What clients pushed has names of its own: none stands twice.
+    let mut families = page.registry.gather();
+    families.extend(node.telemetry.families());
     let mut text = Vec::new();
-    TextEncoder::new().encode(&page.registry.gather(), &mut text)?;
+    TextEncoder::new().encode(&families, &mut text)?;
     Ok(text)
 }
 
@@ -141,6 +145,61 @@ impl Page {
             &["request", "error"],
             errors,
         )
+    }
+
+    /// What is known of clients' own metrics (KIP-714).
+    fn telemetry(&self, node: &Node) -> Result<(), Error> {
+        let counts = node.telemetry.counts();
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for (name, help, value) in [
+            (
+                "kafka_server_client_metrics_instance_count",
+                "Clients that are known by an instance id",
+                counts.instances,
+            ),
+            (
+                "klamm_telemetry_series",
+                "Series that clients have pushed",
+                counts.received.series,
+            ),
+            (
+                "klamm_telemetry_bytes",
+                "Memory that pushed series hold",
+                counts.received.bytes,
+            ),
+        ] {
+            self.gauge(name, help, gauge(value))?;
+        }
+        for (name, help, value) in [
+            (
+                "kafka_server_client_metrics_unknown_subscription_request_count",
+                "Pushes for another subscription than the client's",
+                counts.unknown_subscriptions,
+            ),
+            (
+                "kafka_server_client_metrics_throttle_count",
+                "Requests that came before their time",
+                counts.throttled,
+            ),
+            (
+                "kafka_server_client_metrics_plugin_export_count",
+                "Pushes whose metrics were taken",
+                counts.exports,
+            ),
+            (
+                "kafka_server_client_metrics_plugin_error_count",
+                "Pushes whose metrics could not be read",
+                counts.export_errors,
+            ),
+            (
+                "klamm_telemetry_dropped_series_total",
+                "Pushed series that there was no room for",
+                counts.received.dropped,
+            ),
+        ] {
+            self.counter(name, help, value)?;
+        }
+        Ok(())
     }
 
     /// What went in and out, in all and by topic.

@@ -6,7 +6,7 @@ use protocol::messages::api_versions_response::{
 use protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use protocol::{ErrorCode, StrBytes};
 
-use super::{APIS, RequestContext};
+use super::{APIS, RequestContext, telemetry};
 
 pub(super) async fn handle(
     ctx: &RequestContext,
@@ -15,6 +15,7 @@ pub(super) async fn handle(
     if ctx.version >= 3 && !is_valid_software(&request) {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }
+    telemetry::remember_software(ctx, &request);
     let api_keys = APIS.iter().map(|api| {
         ApiVersion::default()
             .with_api_key(api.key)

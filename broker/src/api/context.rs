@@ -20,6 +20,7 @@ use crate::network::{Peer, Resources};
 use crate::producer_ids::ProducerIds;
 use crate::replica::Manager;
 use crate::seed::Seed;
+use crate::telemetry::Telemetry;
 use crate::test_controls::TestControls;
 
 /// The parts of this node that handlers delegate to.
@@ -35,6 +36,7 @@ pub(crate) struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) cleaner: Cleaner,
     pub(crate) faults: Faults,
     /// Where the process is killed on request (test mode).

@@ -36,6 +36,7 @@ top_level! {
     DescribeAclsResponse;
     DescribeClusterResponse;
     EndTxnResponse;
+    GetTelemetrySubscriptionsResponse;
     HeartbeatResponse;
     InitProducerIdResponse;
     JoinGroupResponse;
@@ -43,6 +44,7 @@ top_level! {
     ListGroupsResponse;
     ListTransactionsResponse;
     ListPartitionReassignmentsResponse;
+    PushTelemetryResponse;
     SaslHandshakeResponse;
     SyncGroupResponse;
 }

@@ -120,6 +120,8 @@ apis! {
     list_transactions ListTransactions(ListTransactionsRequest) 0..=2;
     consumer_group_heartbeat ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest) 0..=1;
     consumer_group_describe ConsumerGroupDescribe(ConsumerGroupDescribeRequest) 0..=1;
+    get_telemetry_subscriptions GetTelemetrySubscriptions(GetTelemetrySubscriptionsRequest) 0..=0;
+    push_telemetry PushTelemetry(PushTelemetryRequest) 0..=0;
     list_config_resources ListConfigResources(ListConfigResourcesRequest) 0..=1;
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
 }

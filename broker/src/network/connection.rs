@@ -5,8 +5,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,58 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The listener it came in by.
     pub(crate) listener: Arc<str>,
+    pub(crate) connection: Arc<Connection>,
+}
+
+/// What a connection is known by while it is open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// No other of this process has it.
+    pub(crate) id: u64,
+    /// What the client says it is (KIP-511).
+    software: Mutex<Software>,
+}
+
+/// A client's software, by name and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Software {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+impl Connection {
+    pub(crate) fn new() -> Connection {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // As upstream calls who has not said it.
+        let unknown = || "unknown".to_owned();
+        Connection {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            software: Mutex::new(Software {
+                name: unknown(),
+                version: unknown(),
+            }),
+        }
+    }
+
+    pub(crate) fn software(&self) -> Software {
+        self.software.lock().clone()
+    }
+
+    pub(crate) fn set_software(&self, software: Software) {
+        *self.software.lock() = software;
+    }
+}
+
+/// Tells the node when the connection ends, however that comes.
+struct Ending<'a> {
+    node: &'a Node,
+    connection: u64,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.node.telemetry.disconnected(self.connection);
+    }
 }
 
 /// Serves `socket` until either side ends it.
@@ -36,6 +90,10 @@ pub(crate) async fn serve(
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
     let _connected = node.meters.connection();
+    let _ending = Ending {
+        node: &node,
+        connection: peer.connection.id,
+    };
     let mut frames = Frames::new(
         node.config.request_max_bytes,
         node.config.max_idle,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::connection::{self, Peer};
+use super::connection::{self, Connection, Peer};
 use super::resources::{Place, Resources};
 use crate::api::Node;
 
@@ -127,6 +127,7 @@ impl Accepting {
         let peer = Peer {
             address,
             listener: self.name.clone(),
+            connection: Arc::new(Connection::new()),
         };
         let (node, request_bytes) = (self.node.clone(), self.resources.request_bytes.clone());
         self.tasks.spawn(async move {

@@ -11,7 +11,7 @@ mod listener;
 mod resources;
 mod writer;
 
-pub(crate) use connection::Peer;
+pub(crate) use connection::{Peer, Software};
 pub(crate) use limits::Limits;
 pub(crate) use listener::{Listener, bind};
 pub(crate) use resources::Resources;

@@ -29,6 +29,7 @@ mod value;
 
 pub use broker::{BROKER_CONFIGS, DYNAMIC_ONLY_BROKER_CONFIGS, find_broker_config};
 pub use broker_check::{check_properties, consumer_assignor, unknown_properties};
+pub use client_metrics::{ClientAttribute, ClientMatch};
 pub use def::{ConfigDef, Served, Synonym, Unit, UpdateMode, find};
 pub use describe::{DescribedConfig, DescribedSynonym, describe};
 pub use error::{ConfigError, InvalidConfig};
@@ -42,7 +43,7 @@ pub use resolve::{
     with_node_id,
 };
 pub use resource::{ConfigResource, ConfigResourceType};
-pub use typed::{BrokerConfig, GroupConfig, KlammConfig, TopicConfig};
+pub use typed::{BrokerConfig, ClientMetricsConfig, GroupConfig, KlammConfig, TopicConfig};
 pub use valid::Valid;
 pub use validate::{
     null_values, validate, validate_broker, validate_client_metrics, validate_group, validate_topic,

@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use super::resolve::{Layers, resolve_value};
 use super::resource::ConfigResourceType;
 use super::value::Value;
-use super::{GROUP_CONFIGS, KLAMM_CONFIGS, TOPIC_CONFIGS};
+use super::{CLIENT_METRICS_CONFIGS, GROUP_CONFIGS, KLAMM_CONFIGS, TOPIC_CONFIGS};
 
 /// What a field can be made from.
 trait FromValue: Sized {
@@ -234,6 +234,7 @@ typed_config! {
     security_inter_broker_protocol: String = "security.inter.broker.protocol";
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
     socket_request_max_bytes: i32 = "socket.request.max.bytes";
+    telemetry_max_bytes: i32 = "telemetry.max.bytes";
     transaction_abort_timed_out_transaction_cleanup_interval_ms: i32 =
         "transaction.abort.timed.out.transaction.cleanup.interval.ms";
     transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms";
@@ -264,6 +265,16 @@ typed_config! {
     test_mode: bool = "klamm.test.mode";
     topics: Option<String> = "klamm.topics";
     users: Option<String> = "klamm.users";
+}
+
+typed_config! {
+    /// A client metrics subscription (KIP-714).
+    pub struct ClientMetricsConfig, ClientMetrics, |name| find(CLIENT_METRICS_CONFIGS, name);
+    interval_ms: i32 = "interval.ms";
+    /// See [`ClientMatch`](super::ClientMatch).
+    matching: Vec<String> = "match";
+    /// Prefixes; `*` is all.
+    metrics: Vec<String> = "metrics";
 }
 
 typed_config! {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::broker::{dynamic_configs, find_broker_config};
 use super::broker_check::check_properties;
+use super::client_metrics::ClientMatch;
 use super::def::{ConfigDef, UpdateMode, find};
 use super::error::{ConfigError, InvalidConfig};
 use super::group_bounds;
@@ -140,38 +141,10 @@ pub fn validate_client_metrics(name: &str, configs: &ConfigMap) -> Result<(), In
             )));
         }
         if let ("match", Value::List(patterns)) = (def.name, value) {
-            patterns
-                .iter()
-                .try_for_each(|pattern| check_match_pattern(pattern))?;
+            ClientMatch::parse(&patterns)?;
         }
     }
     Ok(())
-}
-
-/// `key=pattern`. Whether the pattern is a regular expression shows when clients are matched.
-fn check_match_pattern(pattern: &str) -> Result<(), InvalidConfig> {
-    const KEYS: [&str; 6] = [
-        "client_instance_id",
-        "client_id",
-        "client_software_name",
-        "client_software_version",
-        "client_source_address",
-        "client_source_port",
-    ];
-    let is_known = |(key, value): (&str, &str)| {
-        KEYS.contains(&key.trim()) && !value.is_empty() && !value.contains('=')
-    };
-    // As upstream splits it, equal signs at the end do not count.
-    if pattern
-        .trim_end_matches('=')
-        .split_once('=')
-        .is_some_and(is_known)
-    {
-        return Ok(());
-    }
-    Err(InvalidConfig::config(format!(
-        "Illegal client matching pattern: {pattern}"
-    )))
 }
 
 /// Checks all that will be set for a broker (`per_broker`) or for all of them; `layers` are what

@@ -42,6 +42,8 @@ top_level! {
     SaslHandshakeRequest => SaslHandshakeResponse;
     ApiVersionsRequest => ApiVersionsResponse;
     ListConfigResourcesRequest => ListConfigResourcesResponse;
+    GetTelemetrySubscriptionsRequest => GetTelemetrySubscriptionsResponse;
+    PushTelemetryRequest => PushTelemetryResponse;
 }
 
 /// As `top_level`, with a sentence beside the code.

@@ -22,7 +22,7 @@ config_table! {
     /// How often the older metrics are reported.
     "kafka.metrics.polling.interval.secs" Int = "10", at_least(1), ignored(METRICS);
     /// The largest metrics push taken from a client.
-    "telemetry.max.bytes" Int = "1048576", at_least(1), ignored(METRICS);
+    "telemetry.max.bytes" Int = "1048576", at_least(1);
     /// The samples over which clients' quotas are measured.
     "quota.window.num" Int = "11", at_least(1), ignored(QUOTAS);
     /// The samples over which replication quotas are measured.
