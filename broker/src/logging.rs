@@ -1,7 +1,10 @@
 //! What is logged, and at which level: set at the start, changed at run time through the
 //! BROKER_LOGGER configs (KIP-412).
 //!
-//! Loggers are the crates of this program, and `root` for all the rest.
+//! Loggers are the crates of this program, the larger parts of the broker (`klamm::api`), and `root` for
+//! all the rest.
+//!
+//! Invariant: a logger without a level of its own has that of the one it lies in.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +18,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub(crate) const ROOT: &str = "root";
 
 /// The loggers there are.
-pub(crate) const LOGGERS: [&str; 7] = [
+pub(crate) const LOGGERS: [&str; 13] = [
     "controller",
     "coordinator",
     "klamm",
+    "klamm::api",
+    "klamm::cleaner",
+    "klamm::coordinators",
+    "klamm::network",
+    "klamm::replica",
+    "klamm::telemetry",
     "metadata",
     "openraft",
     ROOT,
@@ -139,7 +148,9 @@ impl controller::Loggers for Logging {
         self.filter.as_ref()?;
         let logger = Logging::logger(logger)?;
         let levels = self.levels.lock();
-        levels.get(logger).or_else(|| levels.get(ROOT)).cloned()
+        let parent = logger.split_once("::").map_or(ROOT, |(parent, _)| parent);
+        let mut from = [logger, parent, ROOT].into_iter();
+        from.find_map(|name| levels.get(name)).cloned()
     }
 
     fn set_level(&self, logger: &str, level: Option<&str>) {

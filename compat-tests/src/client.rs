@@ -225,6 +225,7 @@ impl<'a> Client<'a> {
         let body = path::substitute(&body, &self.variables)?;
         self.next_correlation_id += 1;
         let client_id = send.client_id.as_deref().unwrap_or(CLIENT_ID);
+        let client_id = &path::interpolate(client_id, &self.variables)?;
         let header = RequestHeader {
             key: api.key,
             version,

@@ -9,6 +9,7 @@ pub mod argparse;
 mod bootstrap;
 mod broker_api_versions;
 pub mod client;
+mod client_metrics;
 mod cluster;
 mod configs;
 mod console;
@@ -36,6 +37,7 @@ type Tool = fn(&[String]) -> ExitCode;
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-acls", acls::run),
     ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-client-metrics", client_metrics::run),
     ("kafka-cluster", cluster::run),
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console::consumer::run),

@@ -168,7 +168,7 @@ fn a_client_without_a_subscription_is_asked_for_nothing_every_five_minutes() {
     assert_eq!(subscription.interval_ms, 300_000);
 }
 
-/// The ids are upstream's: `computeSubscriptionId` of 4.3.1 for this instance.
+/// The numbers are upstream's for this instance.
 #[test]
 fn the_subscription_id_depends_on_the_metrics_the_interval_and_the_instance() {
     let case = Case::new();
@@ -176,11 +176,11 @@ fn the_subscription_id_depends_on_the_metrics_the_interval_and_the_instance() {
         case.subscription("s", configs);
         case.get(ID).unwrap().1.id
     };
-    let none = id_of(&[]);
-    let some = id_of(&[("metrics", "b,a"), ("interval.ms", "1000")]);
-    assert_eq!(some, id_of(&[("metrics", "a,b"), ("interval.ms", "1000")]));
-    assert_ne!(none, some);
-    assert_ne!(some, id_of(&[("metrics", "a,b"), ("interval.ms", "1001")]));
+    assert_eq!(id_of(&[]), -725_132_322);
+    let some = 642_696_426;
+    assert_eq!(id_of(&[("metrics", "b,a"), ("interval.ms", "1000")]), some);
+    assert_eq!(id_of(&[("metrics", "a,b"), ("interval.ms", "1000")]), some);
+    assert_ne!(id_of(&[("metrics", "a,b"), ("interval.ms", "1001")]), some);
     let other = Uuid::from_u128(7);
     let of = |id| {
         case.telemetry

@@ -10,6 +10,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ListConfigResourcesOptions;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
@@ -17,6 +21,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.config.ConfigResource;
 
 /**
  * Java clients on a broker whose clock is moved and whose state is reset while they run. The broker
@@ -40,6 +45,8 @@ public final class Controls {
         part.check("positions beyond the end of a reset topic are out of range, others go on",
             Controls::positions);
         part.check("a snapshot is restored under a running consumer", Controls::snapshot);
+        part.check("what producer, consumer and admin push of their metrics stands in /metrics",
+            Controls::clientMetrics);
         part.end();
     }
 
@@ -51,6 +58,63 @@ public final class Controls {
         HttpResponse<String> answer = HTTP.send(request, HttpResponse.BodyHandlers.ofString());
         Check.equal(answer.statusCode(), 200, path + " " + body + ": " + answer.body());
         return answer.body();
+    }
+
+    private static String get(String path) throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(System.getenv("ADMIN") + path))
+            .timeout(Duration.ofSeconds(20))
+            .build();
+        HttpResponse<String> answer = HTTP.send(request, HttpResponse.BodyHandlers.ofString());
+        Check.equal(answer.statusCode(), 200, path + ": " + answer.body());
+        return answer.body();
+    }
+
+    /** Whether a client has pushed a metric whose name begins so. */
+    private static boolean hasPushed(Uuid client, String name) throws Exception {
+        String label = "client_instance_id=\"" + client + "\"";
+        return get("/metrics").lines()
+            .anyMatch(line -> line.startsWith(name) && line.contains(label));
+    }
+
+    /** Clients ask for subscriptions when they start: one there is then counts at once. */
+    private static void clientMetrics() throws Exception {
+        reset();
+        ConfigResource subscription =
+            new ConfigResource(ConfigResource.Type.CLIENT_METRICS, Check.unique("pushed"));
+        List<AlterConfigOp> configs = List.of(
+            set("metrics", "org.apache.kafka."), set("interval.ms", "500"),
+            set("match", "client_software_name=apache-kafka-java"));
+        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", Check.BOOTSTRAP))) {
+            admin.incrementalAlterConfigs(Map.of(subscription, configs)).all().get(20, TimeUnit.SECONDS);
+            Collection<ConfigResource> listed = admin.listConfigResources(
+                    Set.of(ConfigResource.Type.CLIENT_METRICS), new ListConfigResourcesOptions())
+                .all().get(20, TimeUnit.SECONDS);
+            Check.equal(List.copyOf(listed), List.of(subscription), "subscriptions");
+        }
+        Duration patience = Duration.ofSeconds(20);
+        try (Admin admin = Admin.create(Map.<String, Object>of(
+                "bootstrap.servers", Check.BOOTSTRAP, "enable.metrics.push", "true"));
+            KafkaProducer<String, String> producer = Clients.producer();
+            KafkaConsumer<String, String> consumer = Clients.consumer(Check.unique("pushing"))) {
+            producer.send(new ProducerRecord<>(SEEDED, "four")).get(20, TimeUnit.SECONDS);
+            consumer.assign(List.of(WHERE));
+            consumer.seekToBeginning(List.of(WHERE));
+            Uuid producerId = producer.clientInstanceId(patience);
+            Uuid adminId = admin.clientInstanceId(patience);
+            consumer.poll(Duration.ofMillis(100));
+            Uuid consumerId = consumer.clientInstanceId(patience);
+            Check.eventually(30, "the metrics of three clients stand in /metrics", () -> {
+                consumer.poll(Duration.ofMillis(100));
+                return hasPushed(producerId, "org_apache_kafka_producer_")
+                    && hasPushed(consumerId, "org_apache_kafka_consumer_")
+                    && hasPushed(adminId, "org_apache_kafka_admin_");
+            });
+        }
+        reset();
+    }
+
+    private static AlterConfigOp set(String name, String value) {
+        return new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET);
     }
 
     private static void reset() throws Exception {

@@ -6,6 +6,8 @@ with records.
 
 import json
 import os
+import socket
+import struct
 import sys
 import time
 import urllib.request
@@ -162,11 +164,58 @@ def positions_beyond_the_end_are_out_of_range_and_others_go_on():
         consumer.close()
 
 
+def subscribe_to_client_metrics(name, **configs):
+    """IncrementalAlterConfigs version 0 by hand: the library has no name for this resource."""
+
+    def text(value):
+        data = value.encode()
+        return struct.pack(">h", len(data)) + data
+
+    rows = b"".join(
+        text(key) + b"\0" + text(value) for key, value in configs.items()
+    )
+    body = struct.pack(">ib", 1, 16) + text(name) + struct.pack(">i", len(configs)) + rows + b"\0"
+    frame = struct.pack(">hhi", 44, 0, 1) + text("controls") + body
+    host, port = os.environ["BOOTSTRAP"].rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(struct.pack(">i", len(frame)) + frame)
+        answer = connection.makefile("rb")
+        size = struct.unpack(">i", answer.read(4))[0]
+        # Correlation id, throttle time, one row: its error code.
+        equal(struct.unpack(">iiih", answer.read(size)[:14]), (1, 0, 1, 0), "subscribed")
+
+
+def what_clients_push_of_their_metrics_stands_in_metrics():
+    post("/v1/reset")
+    configs = {"metrics": "*", "interval.ms": "500", "match": "client_software_name=.*librdkafka.*|confluent.*"}
+    subscribe_to_client_metrics(unique("pushed"), **configs)
+    client = confluent_clients.producer(client_id="pushing-producer")
+    reader = confluent_clients.consumer(unique("pushing"), client_id="pushing-consumer")
+    reader.assign([TopicPartition(SEEDED, 0, 0)])
+    equal(send(client, "four"), 3)
+
+    def pushed():
+        client.poll(0)
+        reader.poll(0.1)
+        with urllib.request.urlopen(os.environ["ADMIN"] + "/metrics", timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line for line in lines if line.startswith("org_apache_kafka_")]
+        return all(
+            any(line.startswith(f"org_apache_kafka_{kind}_") and f'client_id="pushing-{kind}"' in line for line in found)
+            for kind in ["producer", "consumer"]
+        )
+
+    eventually(pushed, seconds=40, what="the metrics of both clients")
+    reader.close()
+    post("/v1/reset")
+
+
 for body in [
     a_consumer_whose_session_the_clock_ends_rejoins,
     a_group_and_an_idempotent_producer_live_through_a_reset,
     an_idempotent_producer_in_full_flow_lives_through_resets,
     positions_beyond_the_end_are_out_of_range_and_others_go_on,
+    what_clients_push_of_their_metrics_stands_in_metrics,
 ]:
     part.check(body.__name__, body)
 part.end()

@@ -69,6 +69,10 @@ fn definition(resource: &ConfigResource, name: &str) -> Option<&'static ConfigDe
 }
 
 pub(super) fn is_list(resource: &ConfigResource, name: &str) -> bool {
+    // Upstream's controller does not know the types of subscriptions: none of their configs is one.
+    if matches!(resource, ConfigResource::ClientMetrics(_)) {
+        return false;
+    }
     definition(resource, name).is_some_and(|definition| definition.kind == ConfigKind::List)
 }
 
