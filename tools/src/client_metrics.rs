@@ -69,11 +69,9 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
             Some(path) => load_properties(path)?,
             None => Properties::new(),
         };
-        let servers = parsed.value("bootstrap-server")?.unwrap_or_default();
-        let client = Client::admin(servers, &properties)?;
-        Ok((parsed, client))
+        Ok((parsed, properties))
     });
-    let (parsed, client) = match prepared {
+    let (parsed, properties) = match prepared {
         Ok(prepared) => prepared,
         Err(stop) => {
             return stop.end(&options, |failure| {
@@ -81,7 +79,7 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
             });
         }
     };
-    let done = block_on(act(&parsed, &client)).map_err(Stop::from);
+    let done = act(&parsed, &properties).map_err(Stop::from);
     finish(done, &options, |failure| {
         print::line(format!(
             "Error while executing client metrics command : {failure}"
@@ -92,7 +90,8 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
 
 fn read(options: &Options, args: &[String]) -> Result<Parsed, Stop> {
     let refused = |words: &str| Err(Failure::illegal_argument(words).into());
-    let parsed = options.parse(args)?;
+    let usage = |failure: Failure| Stop::Usage(failure.to_string());
+    let parsed = options.parse(args).map_err(usage)?;
     options.help_or_version(args, &parsed, ABOUT)?;
     if ACTIONS.iter().filter(|action| parsed.has(action)).count() != 1 {
         return Err(Stop::Usage(
@@ -111,13 +110,26 @@ fn read(options: &Options, args: &[String]) -> Result<Parsed, Stop> {
     if parsed.has("alter") && parsed.has("name") == parsed.has("generate-name") {
         return refused("One of --name or --generate-name must be specified with --alter.");
     }
+    if parsed.has("alter")
+        && let Some(interval) = parsed.value("interval")?
+        && !interval.is_empty()
+        && interval.parse::<i32>().is_err()
+    {
+        return refused("Invalid interval value. Enter an integer, or leave empty to reset.");
+    }
     if parsed.has("delete") && !parsed.has("name") {
         return refused("A client metrics resource name must be specified with --delete.");
     }
     Ok(parsed)
 }
 
-async fn act(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
+fn act(parsed: &Parsed, properties: &Properties) -> Result<(), Failure> {
+    let servers = parsed.value("bootstrap-server")?.unwrap_or_default();
+    let client = Client::admin(servers, properties)?;
+    block_on(act_through(parsed, &client))
+}
+
+async fn act_through(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
     if parsed.has("alter") {
         alter(parsed, client).await
     } else if parsed.has("describe") {
@@ -136,8 +148,8 @@ async fn alter(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
         Some(_) | None => generated_name(),
     };
     let mut values = Vec::new();
-    if let Some(interval) = parsed.number::<i32>("interval")? {
-        values.push(("interval.ms", interval.to_string()));
+    if let Some(interval) = parsed.value("interval")? {
+        values.push(("interval.ms", interval.to_owned()));
     }
     for key in ["metrics", "match"] {
         if parsed.has(key) {
@@ -169,10 +181,16 @@ async fn delete(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
 }
 
 async fn describe(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
-    let names = match parsed.value("name")? {
-        Some(name) => vec![name.to_owned()],
-        None => names(client).await?,
-    };
+    let asked = parsed.value("name")?;
+    let mut names = names(client).await?;
+    if let Some(asked) = asked {
+        names.retain(|name| name == asked);
+        if names.is_empty() {
+            print::line(format!(
+                "The client metric resource {asked} doesn't exist and doesn't have dynamic config."
+            ));
+        }
+    }
     for name in names {
         print::line(format!("Client metrics configs for {name} are:"));
         for (key, value) in described(client, &name).await? {
