@@ -1,7 +1,7 @@
 //! What is logged, and at which level: set at the start, changed at run time through the
 //! BROKER_LOGGER configs (KIP-412).
 //!
-//! Loggers are the crates of this program, the larger parts of the broker (`klamm::api`), and `root` for
+//! Loggers are the crates of this program, the larger parts of the broker (`klamm.api`), and `root` for
 //! all the rest.
 //!
 //! Invariant: a logger without a level of its own has that of the one it lies in.
@@ -22,12 +22,12 @@ pub(crate) const LOGGERS: [&str; 13] = [
     "controller",
     "coordinator",
     "klamm",
-    "klamm::api",
-    "klamm::cleaner",
-    "klamm::coordinators",
-    "klamm::network",
-    "klamm::replica",
-    "klamm::telemetry",
+    "klamm.api",
+    "klamm.cleaner",
+    "klamm.coordinators",
+    "klamm.network",
+    "klamm.replica",
+    "klamm.telemetry",
     "metadata",
     "openraft",
     ROOT,
@@ -133,7 +133,8 @@ impl Logging {
 fn filter_of(levels: &BTreeMap<&'static str, String>) -> EnvFilter {
     let directives = levels.iter().map(|(logger, level)| match *logger {
         ROOT => level.clone(),
-        logger => format!("{logger}={level}"),
+        // Names of configs have no colons: `kafka-configs` would refuse them.
+        logger => format!("{}={level}", logger.replace('.', "::")),
     });
     let text = directives
         .chain([ALWAYS.to_owned()])
@@ -148,7 +149,7 @@ impl controller::Loggers for Logging {
         self.filter.as_ref()?;
         let logger = Logging::logger(logger)?;
         let levels = self.levels.lock();
-        let parent = logger.split_once("::").map_or(ROOT, |(parent, _)| parent);
+        let parent = logger.split_once('.').map_or(ROOT, |(parent, _)| parent);
         let mut from = [logger, parent, ROOT].into_iter();
         from.find_map(|name| levels.get(name)).cloned()
     }

@@ -53,7 +53,7 @@ fn levels(client: &mut Client) -> BTreeMap<String, String> {
 
 const REFUSED: &str = "closing the connection";
 
-/// Sends what no broker knows; it is told at DEBUG by `klamm::network`.
+/// Sends what no broker knows; it is told at DEBUG by `klamm.network`.
 fn send_nonsense(node: &Node) {
     let mut client = node.client();
     client.send_raw(&framed(&[0x7f; 12])).unwrap();
@@ -83,13 +83,13 @@ fn a_level_that_is_set_counts_at_once_and_goes_back_when_it_is_deleted() {
     mark(&node, &mut client, "first");
     assert_eq!(told(&node), 0);
 
-    let set = alter(&mut client, &[("klamm::network", SET, Some("DEBUG"))]);
+    let set = alter(&mut client, &[("klamm.network", SET, Some("DEBUG"))]);
     assert_eq!(set, (0, None));
     send_nonsense(&node);
     node.wait_for_line(REFUSED);
     assert_eq!(told(&node), 1);
 
-    let deleted = alter(&mut client, &[("klamm::network", DELETE, None)]);
+    let deleted = alter(&mut client, &[("klamm.network", DELETE, None)]);
     assert_eq!(deleted, (0, None));
     send_nonsense(&node);
     mark(&node, &mut client, "second");
@@ -104,11 +104,11 @@ fn loggers_inherit_and_root_is_the_last() {
     let mut client = node.client();
     let before = levels(&mut client);
     assert_eq!(before["root"], "INFO");
-    assert_eq!(before["klamm::api"], "INFO");
+    assert_eq!(before["klamm.api"], "INFO");
     assert_eq!(before["openraft"], "WARN");
     let changes = [
         ("klamm", SET, Some("ERROR")),
-        ("klamm::api", SET, Some("TRACE")),
+        ("klamm.api", SET, Some("TRACE")),
         ("root", SET, Some("WARN")),
         ("storage", SET, Some("FATAL")),
     ];
@@ -116,13 +116,13 @@ fn loggers_inherit_and_root_is_the_last() {
     let after = levels(&mut client);
     let is = |logger: &str| after[logger].as_str();
     assert_eq!(is("klamm"), "ERROR");
-    assert_eq!(is("klamm::api"), "TRACE");
-    assert_eq!(is("klamm::network"), "ERROR");
+    assert_eq!(is("klamm.api"), "TRACE");
+    assert_eq!(is("klamm.network"), "ERROR");
     assert_eq!(is("metadata"), "WARN");
     // Errors are the least that is logged.
     assert_eq!(is("storage"), "ERROR");
     assert_eq!(alter(&mut client, &[("klamm", DELETE, None)]), (0, None));
-    assert_eq!(levels(&mut client)["klamm::network"], "WARN");
+    assert_eq!(levels(&mut client)["klamm.network"], "WARN");
     node.stop();
 }
 
