@@ -112,10 +112,7 @@ impl Running {
         )
         .await?;
         let handle = controller.handle();
-        let addresses = listeners
-            .iter()
-            .filter_map(|listener| Some((listener.name.to_string(), listener.local_addr().ok()?)))
-            .collect::<Vec<_>>();
+        let addresses = addresses(&listeners);
         register(&config, &handle, &addresses, log_dir.directory_id()).await?;
         let test_controls = TestControls::new(config.klamm.test_mode);
         let node = Arc::new(Node {
@@ -259,6 +256,14 @@ fn open_log_dir(
         folder: config.data_folder.display().to_string(),
         reason,
     })
+}
+
+/// Where each listener listens, by its name.
+fn addresses(listeners: &[Listener]) -> Vec<(String, SocketAddr)> {
+    let bound = listeners.iter();
+    bound
+        .filter_map(|listener| Some((listener.name.to_string(), listener.local_addr().ok()?)))
+        .collect()
 }
 
 fn bind_all(config: &ServerConfig) -> Result<Vec<Listener>, StartError> {
