@@ -527,6 +527,13 @@ fn refuse_transactions(client: &mut Client, covered: &mut BTreeSet<i16>) {
     }
 }
 
+fn refuse_client_metrics(client: &mut Client, covered: &mut BTreeSet<i16>) {
+    refused_everywhere! { client, covered:
+        |_| GetTelemetrySubscriptionsRequest::default();
+        |_| PushTelemetryRequest::default();
+    }
+}
+
 #[test]
 fn every_api_at_every_version_can_be_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -538,6 +545,7 @@ fn every_api_at_every_version_can_be_refused() {
     refuse_groups(client, covered, id);
     refuse_administration(client, covered);
     refuse_transactions(client, covered);
+    refuse_client_metrics(client, covered);
     let all: BTreeSet<i16> = APIS.iter().map(|api| api.key).collect();
     assert_eq!(*covered, all);
     node.http().delete("/v1/faults").ok();
