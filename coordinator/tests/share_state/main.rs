@@ -1,0 +1,6 @@
+//! The share coordinator: conversations, properties, and what upstream wrote and answered.
+
+mod fixtures;
+mod properties;
+mod runtime;
+mod scenarios;
