@@ -6,6 +6,7 @@
 pub mod group;
 mod java;
 mod shard;
+pub mod share;
 pub mod share_state;
 pub mod transaction;
 mod wire;

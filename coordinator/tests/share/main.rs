@@ -1,0 +1,7 @@
+//! Share partitions and share sessions, from outside.
+
+mod acknowledging;
+mod acquiring;
+mod fixtures;
+mod locks;
+mod state;
