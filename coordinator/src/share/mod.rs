@@ -5,5 +5,6 @@
 
 pub mod partition;
 mod range;
+pub mod session;
 
 pub use range::OffsetRange;

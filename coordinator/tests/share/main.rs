@@ -4,4 +4,6 @@ mod acknowledging;
 mod acquiring;
 mod fixtures;
 mod locks;
+mod properties;
+mod sessions;
 mod state;
