@@ -45,6 +45,19 @@ fn only_who_holds_a_record_decides_its_fate() {
 }
 
 #[test]
+fn a_batch_may_have_many_holders() {
+    let mut fixture = Fixture::new(&[(0, 9)]);
+    assert_eq!(fixture.fetch("a", strictly(4)), [(0, 3, 1)]);
+    assert_eq!(fixture.fetch("b", strictly(4)), [(4, 7, 1)]);
+    assert_eq!(fixture.acknowledge("b", 0, 3, &[ACCEPT]), NOT_HELD);
+    assert_eq!(fixture.acknowledge("a", 0, 7, &[ACCEPT]), NOT_HELD);
+    assert_eq!(fixture.acknowledge("a", 8, 9, &[ACCEPT]), NOT_HELD);
+    assert_eq!(fixture.acknowledge("a", 0, 3, &[ACCEPT]), Ok(()));
+    assert_eq!(fixture.acknowledge("b", 4, 7, &[ACCEPT]), Ok(()));
+    assert_eq!(fixture.start(), 8);
+}
+
+#[test]
 fn what_was_never_handed_out_cannot_be_acknowledged() {
     let mut fixture = Fixture::new(&[(0, 9), (10, 19)]);
     assert_eq!(fixture.acknowledge("a", 0, 0, &[ACCEPT]), NOT_HELD);

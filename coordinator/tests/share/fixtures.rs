@@ -263,6 +263,11 @@ impl Fixture {
         let Some(offset) = self.partition.begin_fetch(token) else {
             return Vec::new();
         };
+        let start = self.start();
+        assert!(
+            offset.0 >= start,
+            "{offset} may be gone, the start is {start}"
+        );
         let fetched = self.read_log(offset);
         self.fetched(token, member, ask, fetched)
     }

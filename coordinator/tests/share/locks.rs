@@ -133,3 +133,20 @@ fn new_settings_hold_for_what_is_handed_out_from_then_on() {
     fixture.advance(15_000);
     assert_eq!(fixture.fetch("d", at_most(15)), [(0, 9, 2), (10, 19, 3)]);
 }
+
+#[test]
+fn what_is_gone_from_the_log_does_not_come_back_with_its_lock() {
+    let mut fixture = Fixture::new(&[(0, 9)]);
+    fixture.fetch("a", Ask::default());
+    fixture.handle(SharePartitionEvent::LogStartMoved(Offset(5)));
+    fixture.holds_writes = true;
+    fixture.advance(30_000);
+    let write = fixture
+        .writes
+        .first()
+        .expect("the end of the lock is written");
+    assert_eq!(write.start_offset, Offset(5));
+    let written: Vec<_> = write.batches.iter().map(|batch| batch.offsets).collect();
+    assert_eq!(written, [range(5, 9)]);
+    assert_eq!(fixture.fetch("b", Ask::default()), [(5, 9, 2)]);
+}

@@ -228,6 +228,10 @@ impl World {
                 continue;
             }
             for (offset, said) in asked.said {
+                let holder = self.model.holders.get(&offset);
+                let other = holder
+                    .filter(|(holder, until)| *holder != asked.member && *until > self.fixture.now);
+                assert_eq!(other, None, "{offset} is not the member's");
                 match said {
                     GAP | ACCEPT | REJECT => {
                         self.model.settled.insert(offset);

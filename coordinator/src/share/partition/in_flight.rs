@@ -110,10 +110,12 @@ impl InFlight {
         if !self.may_have_available {
             return None;
         }
-        let mut runs = self.batches.values().flat_map(InFlightBatch::runs);
-        let available = runs.find(|(_, record)| record.is_available());
-        self.may_have_available = available.is_some();
-        available.map(|(offsets, _)| offsets.first())
+        let runs = self.batches.values().flat_map(InFlightBatch::runs);
+        let available = runs.filter(|(_, record)| record.is_available());
+        let mut available = available.filter_map(|(offsets, _)| offsets.starting_at(self.start));
+        let first = available.next().map(OffsetRange::first);
+        self.may_have_available = first.is_some();
+        first
     }
 
     /// The keys of the batches that share offsets with these, in order.

@@ -135,3 +135,53 @@ fn joined(batches: impl Iterator<Item = StateBatch>) -> Vec<StateBatch> {
     }
     joined
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::partition::DeliveryState;
+
+    fn batch(first: i64, last: i64, delivery_count: i16) -> StateBatch {
+        StateBatch {
+            offsets: OffsetRange::new(Offset(first), Offset(last)).expect("a range of the test"),
+            state: DeliveryState::Available,
+            delivery_count,
+        }
+    }
+
+    fn written(writes: &mut StateWrites) -> Vec<StateBatch> {
+        let write = writes.next(&InFlight::default(), 0, LeaderEpoch(0));
+        write.map(|write| write.batches).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_said_last_of_an_offset_is_written() {
+        let mut writes = StateWrites::default();
+        writes.add(vec![batch(0, 9, 1), batch(20, 29, 1)]);
+        writes.add(vec![batch(5, 24, 2)]);
+        writes.add(vec![batch(7, 8, 3)]);
+        let expected = [
+            batch(0, 4, 1),
+            batch(5, 6, 2),
+            batch(7, 8, 3),
+            batch(9, 24, 2),
+            batch(25, 29, 1),
+        ];
+        assert_eq!(written(&mut writes), expected);
+    }
+
+    #[test]
+    fn what_is_said_of_everything_covers_all_that_was_said() {
+        let mut writes = StateWrites::default();
+        writes.add(vec![batch(3, 4, 1), batch(6, 7, 1), batch(0, 9, 2)]);
+        assert_eq!(written(&mut writes), [batch(0, 9, 2)]);
+    }
+
+    #[test]
+    fn neighbours_of_one_state_are_written_as_one() {
+        let mut writes = StateWrites::default();
+        writes.add((0..10).map(|offset| batch(offset, offset, 1)).collect());
+        assert_eq!(written(&mut writes), [batch(0, 9, 1)]);
+        assert_eq!(written(&mut writes), []);
+    }
+}
