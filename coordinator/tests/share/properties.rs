@@ -229,8 +229,10 @@ impl World {
             }
             for (offset, said) in asked.said {
                 let holder = self.model.holders.get(&offset);
-                let other = holder
-                    .filter(|(holder, until)| *holder != asked.member && *until > self.fixture.now);
+                // A lock that was renewed may have ended while the rest was written.
+                let other = holder.filter(|(holder, until)| {
+                    said != RENEW && *holder != asked.member && *until > self.fixture.now
+                });
                 assert_eq!(other, None, "{offset} is not the member's");
                 match said {
                     GAP | ACCEPT | REJECT => {
