@@ -7,3 +7,4 @@ mod locks;
 mod properties;
 mod sessions;
 mod state;
+mod upstream;
