@@ -183,6 +183,9 @@ impl Scenario {
             consumer_session_timeout_ms: number("session"),
             consumer_heartbeat_interval_ms: number("heartbeat"),
             consumer_assignment_interval_ms: number("interval"),
+            share_session_timeout_ms: number("share-session"),
+            share_heartbeat_interval_ms: number("share-heartbeat"),
+            share_assignment_interval_ms: number("share-interval"),
         };
         let group = args.text("group").expect("a group");
         self.runtime.cluster.groups.insert(group, config);

@@ -30,8 +30,8 @@ use protocol::messages::{
 use protocol::{ErrorCode, StrBytes, TopicId};
 
 use super::config::GroupCoordinatorConfig;
-use super::consumer::metadata::MetadataChange;
 use super::consumer::refuse_heartbeat;
+use super::metadata::MetadataChange;
 use super::transactional::{txn_commit_error, txn_commit_topics};
 use crate::RequestMeta;
 

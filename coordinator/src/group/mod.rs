@@ -11,11 +11,14 @@ mod classic;
 mod config;
 mod consumer;
 mod describe;
+mod epochs;
 mod join;
 mod membership;
+mod metadata;
 mod offsets;
 mod rebalance;
 pub mod record;
+mod refusal;
 mod removal;
 mod subscription;
 mod topic_regex;
@@ -31,7 +34,7 @@ use uuid::Uuid;
 pub use api::{DeletedTopic, GroupCounts, GroupRequest, GroupResponse, OnError, append_error};
 pub use assignor::TopicView;
 pub use config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
-pub use consumer::metadata::{GroupConfig, MetadataChange, MetadataView};
+pub use metadata::{GroupConfig, MetadataChange, MetadataView};
 
 pub use crate::wire::WireError;
 use crate::{
@@ -40,7 +43,7 @@ use crate::{
 };
 use classic::{ClassicGroup, State};
 use consumer::group::ConsumerGroup;
-use consumer::metadata::NoMetadata;
+use metadata::NoMetadata;
 use offsets::Offsets;
 use record::{ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
 use turn::{AfterAppend, Turn};

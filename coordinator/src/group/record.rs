@@ -14,9 +14,9 @@ use protocol::{Timestamp, TopicId};
 
 pub use super::consumer::record::{
     AssignedTopic, ClassicMemberMetadata, ConsumerGroupEntry, ConsumerGroupMemberMetadataValue,
-    ConsumerGroupMetadataValue, ConsumerGroupRecord, CurrentMemberAssignmentValue,
-    RegularExpressionValue, TargetAssignmentMetadataValue,
+    ConsumerGroupRecord, CurrentMemberAssignmentValue, RegularExpressionValue,
 };
+pub use super::epochs::{GroupEpochValue, TargetAssignmentMetadataValue};
 use crate::wire::{
     Reader, TooLong, WireError, put_bytes, put_compact_string, put_string, put_varint,
 };

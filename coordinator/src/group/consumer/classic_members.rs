@@ -18,13 +18,14 @@ use protocol::{ErrorCode, StrBytes};
 use super::super::api::{STRING_BYTES_MAX, leaving, left, shape_leave};
 use super::super::classic::{CONSUMER_PROTOCOL_TYPE, SupportedProtocol, Waiting};
 use super::super::config::ConsumerGroupMigrationPolicy;
+use super::super::epochs::MetadataRefresh;
+use super::super::metadata::MetadataView;
 use super::super::record::GroupRecord;
 use super::super::turn::{Turn, consumer_join, consumer_sync, text};
 use super::super::{GroupResponse, GroupShard};
 use super::embedded::{NamedTopic, Subscription, put_assignment, read_subscription};
 use super::group::ConsumerGroup;
 use super::member::{Member, MemberState};
-use super::metadata::MetadataView;
 use super::migration::may_downgrade;
 use super::record::{ClassicMemberMetadata, ConsumerGroupEntry};
 use super::regex::RegexChange;
@@ -35,7 +36,7 @@ use crate::{ReplyTo, RequestMeta};
 struct Joined {
     member: Member,
     records: Vec<GroupRecord>,
-    metadata_refresh: Option<(protocol::Timestamp, i32)>,
+    metadata_refresh: Option<MetadataRefresh>,
     /// The group's regular expressions are to be resolved.
     resolve: bool,
     /// The group becomes classic with it, and rebalances if that says so.

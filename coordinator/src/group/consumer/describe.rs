@@ -11,10 +11,10 @@ use protocol::messages::{GroupId, TopicName};
 use protocol::{ErrorCode, TopicId};
 
 use super::super::GroupShard;
+use super::super::metadata::MetadataView;
 use super::super::turn::{Turn, optional_text, text};
 use super::group::ConsumerGroup;
 use super::member::Member;
-use super::metadata::MetadataView;
 
 impl GroupShard {
     pub(crate) fn describe_consumer_group(

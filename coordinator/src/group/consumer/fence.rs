@@ -9,11 +9,11 @@ use protocol::ErrorCode;
 use protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
 use super::super::GroupShard;
+use super::super::metadata::metadata_hash;
 use super::super::turn::{AfterAppend, Turn};
 use super::Refusal;
 use super::group::ConsumerGroup;
 use super::member::{Assignment, LEAVE_GROUP_STATIC_EPOCH, Member, MemberState};
-use super::metadata::metadata_hash;
 use super::record::ConsumerGroupEntry;
 use super::update::{RebalanceTimer, Update};
 

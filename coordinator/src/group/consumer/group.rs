@@ -10,15 +10,14 @@ use bytes::Bytes;
 use protocol::{Timestamp, TopicId};
 
 use super::super::assignor::{GroupAssignment, TopicPartitions};
+use super::super::epochs::{
+    Epochs, GroupEpochValue, MetadataRefresh, TargetAssignmentMetadataValue,
+};
 use super::member::{Assignment, Member};
 use super::record::{
-    AssignedTopic, ConsumerGroupEntry, ConsumerGroupMetadataValue, ConsumerGroupRecord,
-    RegularExpressionValue, TargetAssignmentMetadataValue,
+    AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, RegularExpressionValue,
 };
 use crate::java::hash_map_bucket;
-
-/// The epoch of a group, and of its target assignment, before any was written.
-const FIRST_EPOCH: i32 = 1;
 
 /// How a group is called that is where all of it should be, or how far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +59,7 @@ pub(crate) struct ResolvedAt {
 /// What a group knows besides its records. It is lost with the shard, and nothing rests on it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Soft {
-    /// The metadata hash is right until then, as far as the group has not got behind the epoch.
-    pub(crate) metadata_refresh: Option<(Timestamp, i32)>,
+    pub(crate) metadata_refresh: Option<MetadataRefresh>,
     /// The epochs that members have to leave before their rebalance timers come due.
     pub(crate) rebalance_epochs: BTreeMap<Arc<str>, i32>,
 }
@@ -69,13 +67,12 @@ pub(crate) struct Soft {
 #[derive(Clone, Debug)]
 pub(crate) struct ConsumerGroup {
     pub(crate) id: Arc<str>,
-    metadata: Option<ConsumerGroupMetadataValue>,
+    pub(crate) epochs: Epochs,
     /// A record of before 4.1.
     partition_metadata: Option<Bytes>,
     members: BTreeMap<Arc<str>, Known>,
     /// Instance id to member id.
     pub(crate) static_members: BTreeMap<Arc<str>, Arc<str>>,
-    assignment_metadata: Option<TargetAssignmentMetadataValue>,
     pub(crate) target: GroupAssignment,
     /// The topics of each regular expression.
     pub(crate) resolved: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
@@ -88,11 +85,10 @@ impl ConsumerGroup {
     pub(crate) fn new(id: Arc<str>) -> Self {
         ConsumerGroup {
             id,
-            metadata: None,
+            epochs: Epochs::default(),
             partition_metadata: None,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            assignment_metadata: None,
             target: GroupAssignment::new(),
             resolved: BTreeMap::new(),
             resolved_at: BTreeMap::new(),
@@ -102,27 +98,15 @@ impl ConsumerGroup {
     }
 
     pub(crate) fn epoch(&self) -> i32 {
-        self.metadata
-            .as_ref()
-            .map_or(FIRST_EPOCH, |metadata| metadata.epoch)
+        self.epochs.epoch()
     }
 
     pub(crate) fn metadata_hash(&self) -> i64 {
-        self.metadata
-            .as_ref()
-            .map_or(0, |metadata| metadata.metadata_hash)
+        self.epochs.metadata_hash()
     }
 
     pub(crate) fn assignment_epoch(&self) -> i32 {
-        self.assignment_metadata
-            .as_ref()
-            .map_or(FIRST_EPOCH, |metadata| metadata.assignment_epoch)
-    }
-
-    /// When the target assignment was made; 0 where that is not known.
-    pub(crate) fn assignment_timestamp(&self) -> Timestamp {
-        let metadata = self.assignment_metadata.as_ref();
-        metadata.map_or(Timestamp(0), |metadata| metadata.assignment_timestamp)
+        self.epochs.assignment_epoch()
     }
 
     pub(crate) fn has_partition_metadata(&self) -> bool {
@@ -214,17 +198,16 @@ impl ConsumerGroup {
 
     /// Whether no record is left.
     pub(crate) fn is_gone(&self) -> bool {
-        self.metadata.is_none()
+        self.epochs.is_none()
             && self.partition_metadata.is_none()
             && self.members.is_empty()
-            && self.assignment_metadata.is_none()
             && self.target.is_empty()
             && self.resolved.is_empty()
     }
 
     pub(crate) fn replay(&mut self, entry: &ConsumerGroupEntry) {
         match entry {
-            ConsumerGroupEntry::Metadata(value) => self.metadata = *value,
+            ConsumerGroupEntry::Metadata(value) => self.epochs.group = *value,
             ConsumerGroupEntry::PartitionMetadata(value) => {
                 self.partition_metadata = value.clone();
             }
@@ -236,7 +219,7 @@ impl ConsumerGroup {
                 });
             }
             ConsumerGroupEntry::TargetAssignmentMetadata(value) => {
-                self.assignment_metadata = *value;
+                self.epochs.assignment = *value;
             }
             ConsumerGroupEntry::TargetAssignmentMember { member_id, value } => match value {
                 Some(topics) => {
@@ -322,8 +305,8 @@ impl ConsumerGroup {
     /// The group as records.
     pub(crate) fn rows(&self) -> Vec<ConsumerGroupRecord> {
         let mut entries = Vec::new();
-        if self.metadata.is_some() {
-            entries.push(ConsumerGroupEntry::Metadata(self.metadata));
+        if self.epochs.group.is_some() {
+            entries.push(ConsumerGroupEntry::Metadata(self.epochs.group));
         }
         if self.partition_metadata.is_some() {
             let value = self.partition_metadata.clone();
@@ -332,8 +315,8 @@ impl ConsumerGroup {
         for known in self.members.values().filter(|known| known.has_metadata) {
             entries.push(ConsumerGroupEntry::subscription(&known.member));
         }
-        if self.assignment_metadata.is_some() {
-            let value = self.assignment_metadata;
+        if self.epochs.assignment.is_some() {
+            let value = self.epochs.assignment;
             entries.push(ConsumerGroupEntry::TargetAssignmentMetadata(value));
         }
         for (member_id, target) in &self.target {
@@ -376,7 +359,7 @@ impl ConsumerGroup {
 
 impl ConsumerGroupEntry {
     pub(crate) fn epoch(epoch: i32, metadata_hash: i64) -> Self {
-        ConsumerGroupEntry::Metadata(Some(ConsumerGroupMetadataValue {
+        ConsumerGroupEntry::Metadata(Some(GroupEpochValue {
             epoch,
             metadata_hash,
         }))

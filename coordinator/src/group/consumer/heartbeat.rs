@@ -12,6 +12,7 @@ use protocol::messages::consumer_group_heartbeat_response::{
 use protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use protocol::{ErrorCode, TopicId};
 
+use super::super::epochs::MetadataRefresh;
 use super::super::turn::{Turn, text};
 use super::super::{GroupResponse, GroupShard};
 use super::Refusal;
@@ -188,7 +189,7 @@ struct Done {
     member: Member,
     timer: RebalanceTimer,
     resolve: bool,
-    metadata_refresh: Option<(protocol::Timestamp, i32)>,
+    metadata_refresh: Option<MetadataRefresh>,
     response: ConsumerGroupHeartbeatResponse,
 }
 

@@ -13,6 +13,7 @@ use protocol::{ErrorCode, Timestamp};
 use super::super::classic::SupportedProtocol;
 use super::super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, Member as ClassicMember, State};
 use super::super::config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
+use super::super::metadata::{MetadataView, metadata_hash};
 use super::super::record::{GroupMetadataValue, GroupRecord};
 use super::super::turn::{AfterAppend, Turn, heartbeat_timer};
 use super::super::{GroupShard, GroupTimer};
@@ -20,7 +21,6 @@ use super::Refusal;
 use super::embedded::{NamedTopic, put_assignment, read_assignment, read_subscription};
 use super::group::ConsumerGroup;
 use super::member::{Assignment, Member};
-use super::metadata::{MetadataView, metadata_hash};
 use super::record::{ClassicMemberMetadata, ConsumerGroupEntry};
 
 /// Since when a classic group is stable that has to rebalance first: nobody has what those who left

@@ -11,7 +11,6 @@ mod fence;
 pub(crate) mod group;
 mod heartbeat;
 pub(crate) mod member;
-pub(crate) mod metadata;
 mod migration;
 pub(crate) mod offsets;
 
@@ -22,26 +21,12 @@ mod update;
 
 pub(crate) use checks::refuse_heartbeat;
 
-use protocol::ErrorCode;
 use protocol::messages::ConsumerGroupHeartbeatResponse;
 
+pub(crate) use super::refusal::Refusal;
 use super::turn::text;
 
-/// Why a request is refused, for its client and for whoever reads the client's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) code: ErrorCode,
-    pub(crate) message: String,
-}
-
 impl Refusal {
-    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Refusal {
-            code,
-            message: message.into(),
-        }
-    }
-
     pub(crate) fn of_heartbeat(&self) -> ConsumerGroupHeartbeatResponse {
         ConsumerGroupHeartbeatResponse::default()
             .with_error_code(self.code.code())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{Timestamp, TopicId};
 
+use super::super::epochs::{GroupEpochValue, TargetAssignmentMetadataValue};
 use super::super::record::{RecordError, malformed};
 use crate::wire::{
     Reader, WireError, put_compact_bytes, put_compact_count, put_compact_string,
@@ -38,7 +39,7 @@ pub struct ConsumerGroupRecord {
 /// What a record of a consumer group says; a value of `None` is a tombstone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumerGroupEntry {
-    Metadata(Option<ConsumerGroupMetadataValue>),
+    Metadata(Option<GroupEpochValue>),
     /// Written before 4.1, for what the metadata hash does now. Only tombstones are written, and
     /// nobody looks into the value.
     PartitionMetadata(Option<Bytes>),
@@ -61,13 +62,6 @@ pub enum ConsumerGroupEntry {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConsumerGroupMetadataValue {
-    pub epoch: i32,
-    /// Of the subscribed topics; 0 where there are none.
-    pub metadata_hash: i64,
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsumerGroupMemberMetadataValue {
     pub instance_id: Option<Arc<str>>,
@@ -86,13 +80,6 @@ pub struct ConsumerGroupMemberMetadataValue {
 pub struct ClassicMemberMetadata {
     pub session_timeout_ms: i32,
     pub supported_protocols: Vec<(Arc<str>, Bytes)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TargetAssignmentMetadataValue {
-    pub assignment_epoch: i32,
-    /// When it was made; 0 where that is not known.
-    pub assignment_timestamp: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,7 +175,7 @@ fn decode_known(
     Ok(ConsumerGroupRecord { group_id, entry })
 }
 
-fn read<V>(
+pub(crate) fn read<V>(
     record_type: i16,
     value: Option<&Bytes>,
     read: impl Fn(&mut Reader<'_>) -> Result<V, WireError>,
@@ -208,7 +195,7 @@ fn read<V>(
     Ok(Some(value))
 }
 
-fn no_tags(reader: &mut Reader<'_>) -> Result<(), WireError> {
+pub(crate) fn no_tags(reader: &mut Reader<'_>) -> Result<(), WireError> {
     reader.tagged_fields(|_, _| Ok(()))
 }
 
@@ -227,7 +214,7 @@ fn read_tag<'a, V>(
     Ok(value)
 }
 
-fn read_array<'a, V>(
+pub(crate) fn read_array<'a, V>(
     reader: &mut Reader<'a>,
     read: impl Fn(&mut Reader<'a>) -> Result<V, WireError>,
 ) -> Result<Vec<V>, WireError> {
@@ -239,8 +226,8 @@ fn read_array<'a, V>(
     Ok(items)
 }
 
-fn read_metadata(reader: &mut Reader<'_>) -> Result<ConsumerGroupMetadataValue, WireError> {
-    Ok(ConsumerGroupMetadataValue {
+fn read_metadata(reader: &mut Reader<'_>) -> Result<GroupEpochValue, WireError> {
+    Ok(GroupEpochValue {
         epoch: reader.i32()?,
         metadata_hash: read_tag(reader, |field| field.i64())?.unwrap_or(0),
     })
@@ -278,7 +265,7 @@ fn read_classic(reader: &mut Reader<'_>) -> Result<Option<ClassicMemberMetadata>
     }))
 }
 
-fn read_target_metadata(
+pub(crate) fn read_target_metadata(
     reader: &mut Reader<'_>,
 ) -> Result<TargetAssignmentMetadataValue, WireError> {
     Ok(TargetAssignmentMetadataValue {
@@ -287,7 +274,7 @@ fn read_target_metadata(
     })
 }
 
-fn read_topics(reader: &mut Reader<'_>) -> Result<Vec<AssignedTopic>, WireError> {
+pub(crate) fn read_topics(reader: &mut Reader<'_>) -> Result<Vec<AssignedTopic>, WireError> {
     read_array(reader, |reader| {
         let topic_id = TopicId(reader.uuid()?);
         let partitions = read_array(reader, Reader::i32)?;
@@ -300,7 +287,7 @@ fn read_topics(reader: &mut Reader<'_>) -> Result<Vec<AssignedTopic>, WireError>
     })
 }
 
-fn read_target(reader: &mut Reader<'_>) -> Result<Vec<AssignedTopic>, WireError> {
+pub(crate) fn read_target(reader: &mut Reader<'_>) -> Result<Vec<AssignedTopic>, WireError> {
     let topics = read_topics(reader)?;
     no_tags(reader)?;
     Ok(topics)
@@ -367,7 +354,7 @@ impl ConsumerGroupEntry {
     }
 }
 
-fn opened() -> BytesMut {
+pub(crate) fn opened() -> BytesMut {
     let mut buffer = BytesMut::with_capacity(96);
     buffer.put_i16(VERSION);
     buffer
@@ -383,7 +370,7 @@ fn put_tagged_number(buffer: &mut BytesMut, number: i64) {
     }
 }
 
-fn put_metadata(value: &ConsumerGroupMetadataValue) -> Bytes {
+fn put_metadata(value: &GroupEpochValue) -> Bytes {
     let mut buffer = opened();
     buffer.put_i32(value.epoch);
     put_tagged_number(&mut buffer, value.metadata_hash);
@@ -424,21 +411,21 @@ fn classic_field(value: Option<&ClassicMemberMetadata>) -> BytesMut {
     field
 }
 
-fn put_strings(buffer: &mut BytesMut, strings: &[Arc<str>]) {
+pub(crate) fn put_strings(buffer: &mut BytesMut, strings: &[Arc<str>]) {
     put_compact_count(buffer, strings.len());
     for string in strings {
         put_compact_string(buffer, string);
     }
 }
 
-fn put_numbers(buffer: &mut BytesMut, numbers: &[i32]) {
+pub(crate) fn put_numbers(buffer: &mut BytesMut, numbers: &[i32]) {
     put_compact_count(buffer, numbers.len());
     for number in numbers {
         buffer.put_i32(*number);
     }
 }
 
-fn put_topics(buffer: &mut BytesMut, topics: &[AssignedTopic]) {
+pub(crate) fn put_topics(buffer: &mut BytesMut, topics: &[AssignedTopic]) {
     put_compact_count(buffer, topics.len());
     for topic in topics {
         buffer.put_slice(topic.topic_id.0.as_bytes());
@@ -455,14 +442,14 @@ fn put_topics(buffer: &mut BytesMut, topics: &[AssignedTopic]) {
     }
 }
 
-fn put_target_metadata(value: &TargetAssignmentMetadataValue) -> Bytes {
+pub(crate) fn put_target_metadata(value: &TargetAssignmentMetadataValue) -> Bytes {
     let mut buffer = opened();
     buffer.put_i32(value.assignment_epoch);
     put_tagged_number(&mut buffer, value.assignment_timestamp.0);
     buffer.freeze()
 }
 
-fn put_target(topics: &[AssignedTopic]) -> Bytes {
+pub(crate) fn put_target(topics: &[AssignedTopic]) -> Bytes {
     let mut buffer = opened();
     put_topics(&mut buffer, topics);
     put_varint(&mut buffer, 0);

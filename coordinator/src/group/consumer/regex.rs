@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 
+use super::super::metadata::metadata_hash;
 use super::super::topic_regex::{self, TopicRegex};
 use super::super::turn::Turn;
 use super::super::{GroupShard, GroupTimer};
 use super::Refusal;
 use super::group::{ConsumerGroup, ResolvedAt};
 use super::member::Member;
-use super::metadata::metadata_hash;
 use super::record::ConsumerGroupEntry;
 use super::update::Update;
 

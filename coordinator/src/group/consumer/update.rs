@@ -11,15 +11,13 @@ use protocol::{ErrorCode, Timestamp, TopicId};
 use super::super::GroupCoordinatorConfig;
 use super::super::assignor::target::{TargetAssignmentBuilder, TargetMember};
 use super::super::assignor::{TopicPartitions, assignor};
+use super::super::epochs::MetadataRefresh;
+use super::super::metadata::{GroupConfig, MetadataView, metadata_hash};
 use super::Refusal;
 use super::group::ConsumerGroup;
 use super::member::{Member, MemberState};
-use super::metadata::{GroupConfig, MetadataView, metadata_hash};
 use super::reconcile::Reconciliation;
 use super::record::ConsumerGroupEntry;
-
-/// The metadata hash of a group is right until a change is told: this far away is never.
-const METADATA_REFRESH_INTERVAL_MS: i64 = i32::MAX as i64;
 
 /// What a member is to be led to.
 pub(crate) struct Target {
@@ -46,8 +44,8 @@ pub(crate) struct Update<'a> {
     pub(crate) group_config: GroupConfig,
     pub(crate) now: Timestamp,
     pub(crate) entries: Vec<ConsumerGroupEntry>,
-    /// Until when, and from which epoch on, the metadata hash is right.
-    pub(crate) metadata_refresh: Option<(Timestamp, i32)>,
+    /// Set where the metadata hash was computed.
+    pub(crate) metadata_refresh: Option<MetadataRefresh>,
     pub(crate) rebalance_timer: RebalanceTimer,
     /// The group's regular expressions are to be resolved.
     pub(crate) resolve: bool,
@@ -73,11 +71,9 @@ impl<'a> Update<'a> {
         }
     }
 
-    fn has_metadata_expired(&self) -> bool {
-        match self.group.soft.metadata_refresh {
-            None => true,
-            Some((deadline, epoch)) => self.now >= deadline || self.group.epoch() < epoch,
-        }
+    pub(crate) fn has_metadata_expired(&self) -> bool {
+        let refresh = self.group.soft.metadata_refresh;
+        MetadataRefresh::has_expired(refresh, self.now, self.group.epoch())
     }
 
     /// Whether the group looks at its topics anew. Not while it is not known what an expression stands
@@ -92,8 +88,7 @@ impl<'a> Update<'a> {
     }
 
     pub(crate) fn metadata_is_fresh(&mut self, group_epoch: i32) {
-        let deadline = self.now.0.saturating_add(METADATA_REFRESH_INTERVAL_MS);
-        self.metadata_refresh = Some((Timestamp(deadline), group_epoch));
+        self.metadata_refresh = Some(MetadataRefresh::done(self.now, group_epoch));
     }
 
     /// The members as they will be.
@@ -206,16 +201,12 @@ impl<'a> Update<'a> {
         })
     }
 
-    /// Target assignments are made at intervals, so that many who join are assigned at once.
     fn may_assign_again(&self) -> bool {
-        let made_at = self.group.assignment_timestamp().0;
-        let interval = self
+        let interval_ms = self
             .group_config
             .consumer_assignment_interval_ms
             .unwrap_or(self.config.group_consumer_assignment_interval_ms);
-        // A clock that was put back makes nobody wait until it is where it was.
-        let age = self.now.0.saturating_sub(made_at);
-        made_at == 0 || interval == 0 || age < 0 || age >= i64::from(interval)
+        self.group.epochs.may_assign_again(interval_ms, self.now)
     }
 
     /// Leads a member one step towards its target.

@@ -1,4 +1,4 @@
-//! What consumer groups know of the cluster: its topics, and the settings of single groups.
+//! What groups know of the cluster: its topics, and the settings of single groups.
 //!
 //! Invariant: a view does not change; the runtime hands the shard a new one, as an event, whenever
 //! the metadata changed. The hash of a group's topics is upstream's to the bit, since it is stored.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use protocol::TopicId;
 use twox_hash::XxHash3_64;
 
-use super::super::assignor::TopicView;
+use super::assignor::TopicView;
 
 /// The version of what is hashed.
 const HASH_VERSION: u8 = 0;
@@ -41,6 +41,12 @@ pub struct GroupConfig {
     pub consumer_heartbeat_interval_ms: Option<i32>,
     /// `consumer.assignment.interval.ms`
     pub consumer_assignment_interval_ms: Option<i32>,
+    /// `share.session.timeout.ms`
+    pub share_session_timeout_ms: Option<i32>,
+    /// `share.heartbeat.interval.ms`
+    pub share_heartbeat_interval_ms: Option<i32>,
+    /// `share.assignment.interval.ms`
+    pub share_assignment_interval_ms: Option<i32>,
 }
 
 /// The metadata is another now. For every shard.
