@@ -15,9 +15,10 @@ use coordinator::group::record::{
 use protocol::{Timestamp, TopicId};
 use uuid::Uuid;
 
-const UPSTREAM: [&str; 2] = [
+const UPSTREAM: [&str; 3] = [
     include_str!("fixtures/upstream-4.3.1.txt"),
     include_str!("fixtures/upstream-4.3.1-consumer-groups.txt"),
+    include_str!("fixtures/upstream-4.3.1-share-groups.txt"),
 ];
 
 fn from_hex(text: &str) -> Bytes {
@@ -55,7 +56,7 @@ fn what_upstream_wrote_is_what_we_write() {
         assert_eq!(record.encode(), Ok((key, value)), "{record:?}");
         count += 1;
     }
-    assert!(count >= 91, "only {count} records");
+    assert!(count >= 180, "only {count} records");
 }
 
 #[test]
@@ -65,7 +66,9 @@ fn a_static_member_of_upstream_is_read() {
         .iter()
         .filter_map(|(key, value)| match decode(key, value.as_ref()) {
             GroupRecord::GroupMetadata { value, .. } => value,
-            GroupRecord::OffsetCommit { .. } | GroupRecord::ConsumerGroup(_) => None,
+            GroupRecord::OffsetCommit { .. }
+            | GroupRecord::ConsumerGroup(_)
+            | GroupRecord::ShareGroup(_) => None,
         });
     let members = groups.flat_map(|group| group.members);
     let member = members
@@ -248,9 +251,9 @@ fn every_version_of_a_group_is_read() {
 
 #[test]
 fn a_record_of_another_type_is_named() {
-    let share_group = Bytes::from_static(b"\x00\x0b\x00\x01g");
-    let decoded = GroupRecord::decode(&share_group, Some(&Bytes::from_static(b"\x00\x00")));
-    assert_eq!(decoded, Ok(Decoded::UnknownType(11)));
+    let streams_group = Bytes::from_static(b"\x00\x11\x00\x01g");
+    let decoded = GroupRecord::decode(&streams_group, Some(&Bytes::from_static(b"\x00\x00")));
+    assert_eq!(decoded, Ok(Decoded::UnknownType(17)));
 }
 
 #[test]

@@ -8,6 +8,8 @@
 mod answers;
 #[path = "support/consumer_groups.rs"]
 mod consumer_groups;
+#[path = "support/share_groups.rs"]
+mod share_groups;
 mod support;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,10 @@ use protocol::messages::{
     OffsetCommitRequest, OffsetDeleteRequest, SyncGroupRequest, TopicName, TxnOffsetCommitRequest,
 };
 use protocol::{ErrorCode, ProducerEpoch, ProducerId, StrBytes, TopicId};
+use share_groups::{
+    alter_share_offsets, answer, delete_share_offsets, share_beat, show_command, show_share_record,
+    show_share_response,
+};
 use support::{Runtime, Step};
 use uuid::Uuid;
 
@@ -110,6 +116,7 @@ impl Scenario {
                 self.runtime.fail_next_append = ErrorCode::try_from_code(code);
                 String::new()
             }
+            "answer" => self.answer_command(&mut args),
             request => {
                 let (who, meta, request) = args.request(request, &case.input);
                 self.ask(who, meta, request)
@@ -131,6 +138,21 @@ impl Scenario {
         text
     }
 
+    /// The share coordinator answers the first command that it has not answered.
+    fn answer_command(&mut self, args: &mut Args) -> String {
+        let command = self.runtime.commanded.pop_front();
+        let Some(command) = command else {
+            return "nothing was asked\n".to_owned();
+        };
+        let meta = RequestMeta {
+            api_version: 0,
+            client_id: Arc::from(""),
+            client_host: Arc::from(""),
+        };
+        let request = answer(command, args.number("code", 0i16));
+        self.ask("it".to_owned(), meta, request)
+    }
+
     fn configure(&mut self, args: &mut Args) -> String {
         let config = &mut self.runtime.config;
         let initial = config.group_initial_rebalance_delay_ms;
@@ -145,6 +167,10 @@ impl Scenario {
         config.group_consumer_assignment_interval_ms = args.number("assignment-interval", interval);
         let max_size = config.group_consumer_max_size;
         config.group_consumer_max_size = args.number("consumer-max-size", max_size);
+        let max_size = config.group_share_max_size;
+        config.group_share_max_size = args.number("share-max-size", max_size);
+        let interval = config.group_share_assignment_interval_ms;
+        config.group_share_assignment_interval_ms = args.number("share-interval", interval);
         config.group_consumer_migration_policy = match args.text("migration").as_deref() {
             None => config.group_consumer_migration_policy,
             Some("disabled") => ConsumerGroupMigrationPolicy::Disabled,
@@ -221,6 +247,9 @@ impl Scenario {
                 Err(code) => format!("failed {code:?}"),
             };
             let _ = writeln!(text, "reply {who}: {shown}");
+        }
+        for command in &step.commands {
+            let _ = writeln!(text, "command {}", show_command(command));
         }
         text
     }
@@ -315,6 +344,11 @@ impl Args {
             "delete" => GroupRequest::DeleteGroup(self.group()),
             "beat" => GroupRequest::ConsumerGroupHeartbeat(self.beat(input)),
             "describe-consumer" => GroupRequest::ConsumerGroupDescribe(self.group()),
+            "share-beat" => share_beat(self),
+            "describe-share" => GroupRequest::ShareGroupDescribe(self.group()),
+            "share-partitions" => GroupRequest::SharePartitions(self.group()),
+            "alter-share" => alter_share_offsets(self, input),
+            "delete-share" => delete_share_offsets(self),
             "topics-deleted" => {
                 let id = TopicId(Uuid::from_u128(self.number("id", 0)));
                 let names = self.list("topics").unwrap_or_default();
@@ -649,6 +683,7 @@ fn show_record(record: &GroupRecord) -> String {
             )
         }
         GroupRecord::ConsumerGroup(record) => show_consumer_record(record),
+        GroupRecord::ShareGroup(record) => show_share_record(record),
     }
 }
 
@@ -677,6 +712,9 @@ fn show_text(text: Option<&StrBytes>) -> &str {
 }
 
 fn show_response(response: &GroupResponse) -> String {
+    if let Some(text) = show_share_response(response) {
+        return text;
+    }
     match response {
         GroupResponse::JoinGroup(response) => show_join(response),
         GroupResponse::SyncGroup(response) => format!(
@@ -722,6 +760,12 @@ fn show_response(response: &GroupResponse) -> String {
         GroupResponse::TopicsDeleted => "topics deleted".to_owned(),
         GroupResponse::MetadataChanged => "metadata changed".to_owned(),
         GroupResponse::Counts(counts) => format!("{counts:?}"),
+        GroupResponse::ShareGroupHeartbeat(_)
+        | GroupResponse::ShareGroupDescribe(_)
+        | GroupResponse::SharePartitions(_)
+        | GroupResponse::AlterShareGroupOffsets(_)
+        | GroupResponse::DeleteShareGroupOffsets(_)
+        | GroupResponse::ShareStateChanged => unreachable!("shown above"),
         GroupResponse::ConsumerGroupHeartbeat(response) => show_beat(response),
         GroupResponse::ConsumerGroupDescribe(group) => show_consumer_group(group),
     }

@@ -20,18 +20,23 @@ use protocol::messages::offset_commit_response::{
 };
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
+use protocol::messages::share_group_describe_response::DescribedGroup as DescribedShareGroup;
 use protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponseTopic;
 use protocol::messages::{
-    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId, HeartbeatRequest,
-    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse, DeleteShareGroupOffsetsRequest,
+    DeleteShareGroupOffsetsResponse, GroupId, HeartbeatRequest, HeartbeatResponse,
+    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse, SyncGroupRequest, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use protocol::{ErrorCode, StrBytes, TopicId};
 
 use super::config::GroupCoordinatorConfig;
 use super::consumer::refuse_heartbeat;
 use super::metadata::MetadataChange;
+use super::share::{ShareStateChange, message_of, refuse_heartbeat as refuse_share_heartbeat};
 use super::transactional::{txn_commit_error, txn_commit_topics};
 use crate::RequestMeta;
 
@@ -54,6 +59,14 @@ pub enum GroupRequest {
     OffsetDelete(OffsetDeleteRequest),
     ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
     ConsumerGroupDescribe(GroupId),
+    ShareGroupHeartbeat(ShareGroupHeartbeatRequest),
+    ShareGroupDescribe(GroupId),
+    /// For which partitions of a share group there are offsets.
+    SharePartitions(GroupId),
+    AlterShareGroupOffsets(AlterShareGroupOffsetsRequest),
+    DeleteShareGroupOffsets(DeleteShareGroupOffsetsRequest),
+    /// The answer to a command.
+    ShareStateChanged(ShareStateChange),
     DescribeGroup(GroupId),
     /// Every shard answers with the groups it holds. Filters are as the request brought them.
     ListGroups {
@@ -94,6 +107,12 @@ pub enum GroupResponse {
     OffsetDelete(OffsetDeleteResponse),
     ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
     ConsumerGroupDescribe(DescribedConsumerGroup),
+    ShareGroupHeartbeat(ShareGroupHeartbeatResponse),
+    ShareGroupDescribe(DescribedShareGroup),
+    SharePartitions(Result<Vec<(TopicId, Vec<i32>)>, ErrorCode>),
+    AlterShareGroupOffsets(AlterShareGroupOffsetsResponse),
+    DeleteShareGroupOffsets(DeleteShareGroupOffsetsResponse),
+    ShareStateChanged,
     DescribeGroup(DescribedGroup),
     ListGroups(Vec<ListedGroup>),
     DeleteGroup(DeletableGroupResult),
@@ -116,8 +135,14 @@ impl GroupRequest {
             GroupRequest::OffsetFetch { group, .. } => Some(&group.group_id.0),
             GroupRequest::OffsetDelete(request) => Some(&request.group_id.0),
             GroupRequest::ConsumerGroupHeartbeat(request) => Some(&request.group_id.0),
+            GroupRequest::ShareGroupHeartbeat(request) => Some(&request.group_id.0),
+            GroupRequest::AlterShareGroupOffsets(request) => Some(&request.group_id.0),
+            GroupRequest::DeleteShareGroupOffsets(request) => Some(&request.group_id.0),
+            GroupRequest::ShareStateChanged(change) => Some(&change.group_id().0),
             GroupRequest::DescribeGroup(group_id)
             | GroupRequest::ConsumerGroupDescribe(group_id)
+            | GroupRequest::ShareGroupDescribe(group_id)
+            | GroupRequest::SharePartitions(group_id)
             | GroupRequest::DeleteGroup(group_id) => Some(&group_id.0),
             GroupRequest::ListGroups { .. }
             | GroupRequest::TopicsDeleted(_)
@@ -140,6 +165,11 @@ impl GroupRequest {
                 refusal.of_heartbeat(),
             ));
         }
+        if let GroupRequest::ShareGroupHeartbeat(request) = self {
+            let refusal = refuse_share_heartbeat(request).err()?;
+            let response = refusal.of_share_heartbeat();
+            return Some(GroupResponse::ShareGroupHeartbeat(response));
+        }
         let code = match self {
             GroupRequest::JoinGroup(request) => refuse_join(request, config),
             GroupRequest::SyncGroup(request)
@@ -152,7 +182,13 @@ impl GroupRequest {
             GroupRequest::SyncGroup(_)
             | GroupRequest::Heartbeat(_)
             | GroupRequest::LeaveGroup(_)
-            | GroupRequest::OffsetDelete(_) => self.refuse_empty_group(),
+            | GroupRequest::OffsetDelete(_)
+            | GroupRequest::ShareGroupDescribe(_)
+            | GroupRequest::DeleteShareGroupOffsets(_) => self.refuse_empty_group(),
+            GroupRequest::AlterShareGroupOffsets(request) => {
+                let id = &request.group_id;
+                (id.is_empty() || id.len() > STRING_BYTES_MAX).then_some(ErrorCode::InvalidGroupId)
+            }
             GroupRequest::OffsetCommit(request) => {
                 // An empty group id is allowed here, for old simple consumers.
                 (request.group_id.len() > STRING_BYTES_MAX).then_some(ErrorCode::InvalidGroupId)
@@ -164,6 +200,9 @@ impl GroupRequest {
             GroupRequest::OffsetFetch { .. }
             | GroupRequest::ConsumerGroupHeartbeat(_)
             | GroupRequest::ConsumerGroupDescribe(_)
+            | GroupRequest::ShareGroupHeartbeat(_)
+            | GroupRequest::SharePartitions(_)
+            | GroupRequest::ShareStateChanged(_)
             | GroupRequest::DescribeGroup(_)
             | GroupRequest::ListGroups { .. }
             | GroupRequest::DeleteGroup(_)
@@ -227,6 +266,12 @@ enum Shape {
     OffsetDelete,
     ConsumerHeartbeat,
     ConsumerDescribe(GroupId),
+    ShareHeartbeat,
+    ShareDescribe(GroupId),
+    SharePartitions,
+    AlterShareOffsets,
+    DeleteShareOffsets,
+    ShareStateChanged,
     Describe(GroupId),
     List,
     Delete(GroupId),
@@ -251,6 +296,12 @@ impl OnError {
             GroupRequest::ConsumerGroupDescribe(group_id) => {
                 Shape::ConsumerDescribe(group_id.clone())
             }
+            GroupRequest::ShareGroupHeartbeat(_) => Shape::ShareHeartbeat,
+            GroupRequest::ShareGroupDescribe(group_id) => Shape::ShareDescribe(group_id.clone()),
+            GroupRequest::SharePartitions(_) => Shape::SharePartitions,
+            GroupRequest::AlterShareGroupOffsets(_) => Shape::AlterShareOffsets,
+            GroupRequest::DeleteShareGroupOffsets(_) => Shape::DeleteShareOffsets,
+            GroupRequest::ShareStateChanged(_) => Shape::ShareStateChanged,
             GroupRequest::DescribeGroup(group_id) => Shape::Describe(group_id.clone()),
             GroupRequest::ListGroups { .. } => Shape::List,
             GroupRequest::DeleteGroup(group_id) => Shape::Delete(group_id.clone()),
@@ -299,6 +350,26 @@ impl OnError {
                     .with_group_id(group_id.clone())
                     .with_error_code(code.code()),
             ),
+            Shape::ShareHeartbeat => GroupResponse::ShareGroupHeartbeat(
+                ShareGroupHeartbeatResponse::default().with_error_code(code.code()),
+            ),
+            Shape::ShareDescribe(group_id) => GroupResponse::ShareGroupDescribe(
+                DescribedShareGroup::default()
+                    .with_group_id(group_id.clone())
+                    .with_error_code(code.code()),
+            ),
+            Shape::SharePartitions => GroupResponse::SharePartitions(Err(code)),
+            Shape::AlterShareOffsets => GroupResponse::AlterShareGroupOffsets(
+                AlterShareGroupOffsetsResponse::default()
+                    .with_error_code(code.code())
+                    .with_error_message(message_of(code)),
+            ),
+            Shape::DeleteShareOffsets => GroupResponse::DeleteShareGroupOffsets(
+                DeleteShareGroupOffsetsResponse::default()
+                    .with_error_code(code.code())
+                    .with_error_message(message_of(code)),
+            ),
+            Shape::ShareStateChanged => GroupResponse::ShareStateChanged,
             Shape::Describe(group_id) => GroupResponse::DescribeGroup(
                 DescribedGroup::default()
                     .with_group_id(group_id.clone())

@@ -56,6 +56,16 @@ pub struct GroupCoordinatorConfig {
     pub group_consumer_assignors: Vec<Arc<str>>,
     /// `group.consumer.migration.policy`
     pub group_consumer_migration_policy: ConsumerGroupMigrationPolicy,
+    /// `group.share.session.timeout.ms`
+    pub group_share_session_timeout_ms: i32,
+    /// `group.share.heartbeat.interval.ms`
+    pub group_share_heartbeat_interval_ms: i32,
+    /// `group.share.assignment.interval.ms`
+    pub group_share_assignment_interval_ms: i32,
+    /// `group.share.max.size`
+    pub group_share_max_size: i32,
+    /// `group.share.initialize.retry.interval.ms`
+    pub group_share_initialize_retry_interval_ms: i32,
     /// How many bytes of tombstones one batch may hold when offsets are removed in bulk.
     pub removal_batch_bytes_max: usize,
 }
@@ -78,6 +88,11 @@ impl Default for GroupCoordinatorConfig {
             group_consumer_max_size: i32::MAX,
             group_consumer_assignors: vec![Arc::from("uniform"), Arc::from("range")],
             group_consumer_migration_policy: ConsumerGroupMigrationPolicy::Bidirectional,
+            group_share_session_timeout_ms: 45_000,
+            group_share_heartbeat_interval_ms: 5_000,
+            group_share_assignment_interval_ms: 1_000,
+            group_share_max_size: 200,
+            group_share_initialize_retry_interval_ms: 30_000,
             removal_batch_bytes_max: 256 * 1024,
         }
     }

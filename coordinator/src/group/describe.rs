@@ -15,6 +15,8 @@ use super::turn::{optional_text, text};
 const DEAD: &str = "Dead";
 const CLASSIC: &str = "classic";
 const CONSUMER: &str = "consumer";
+/// Type and protocol type.
+const SHARE: &str = "share";
 
 impl GroupShard {
     pub(crate) fn describe(&self, group_id: &GroupId, api_version: i16) -> DescribedGroup {
@@ -30,7 +32,7 @@ impl GroupShard {
     }
 
     fn no_classic_group(&self, group_id: &str) -> String {
-        if self.consumer_groups.contains_key(group_id) {
+        if self.has_group(group_id) {
             format!("Group {group_id} is not a classic group.")
         } else {
             format!("Group {group_id} not found.")
@@ -39,43 +41,37 @@ impl GroupShard {
 
     pub(crate) fn list(&self, states: &[StrBytes], types: &[StrBytes]) -> Vec<ListedGroup> {
         let states: Vec<_> = states.iter().map(|state| state.to_lowercase()).collect();
-        let of_state = |group: &&ClassicGroup| {
-            let name = group.state().name().to_lowercase();
+        let of_state = |name: &str| {
+            let name = name.to_lowercase();
             states.is_empty() || states.iter().any(|state| state.trim() == name)
         };
         let of_type = |name: &str| {
             types.is_empty() || types.iter().any(|wanted| wanted.to_lowercase() == name)
         };
-        let is_listed = of_type(CLASSIC);
-        let groups = self
-            .groups
-            .values()
-            .map(|group| &group.live)
-            .filter(of_state)
-            .filter(|_| is_listed);
-        let consumer_groups = self
-            .consumer_groups
-            .values()
-            .filter(|_| of_type(CONSUMER))
-            .filter(|group| {
-                let name = group.state().name().to_lowercase();
-                states.is_empty() || states.iter().any(|state| state.trim() == name)
-            });
-        let consumer_groups = consumer_groups.map(|group| {
-            ListedGroup::default()
-                .with_group_id(GroupId(text(&group.id)))
-                .with_protocol_type(text(CONSUMER_PROTOCOL_TYPE))
-                .with_group_state(text(group.state().name()))
-                .with_group_type(text(CONSUMER))
+        let listed = |id: &str, protocol_type: StrBytes, state: &str, group_type: &str| {
+            let is_listed = of_type(group_type) && of_state(state);
+            is_listed.then(|| {
+                ListedGroup::default()
+                    .with_group_id(GroupId(text(id)))
+                    .with_protocol_type(protocol_type)
+                    .with_group_state(text(state))
+                    .with_group_type(text(group_type))
+            })
+        };
+        let classic = self.groups.values().filter_map(|group| {
+            let group = &group.live;
+            let protocol_type = optional_text(group.protocol_type.as_ref()).unwrap_or_default();
+            listed(&group.id, protocol_type, group.state().name(), CLASSIC)
         });
-        let listed = groups.map(|group| {
-            ListedGroup::default()
-                .with_group_id(GroupId(text(&group.id)))
-                .with_protocol_type(optional_text(group.protocol_type.as_ref()).unwrap_or_default())
-                .with_group_state(text(group.state().name()))
-                .with_group_type(text(CLASSIC))
+        let consumer = self.consumer_groups.values().filter_map(|group| {
+            let protocol_type = text(CONSUMER_PROTOCOL_TYPE);
+            listed(&group.id, protocol_type, group.state().name(), CONSUMER)
         });
-        listed.chain(consumer_groups).collect()
+        let share = self
+            .share_groups
+            .values()
+            .filter_map(|group| listed(&group.id, text(SHARE), group.state().name(), SHARE));
+        classic.chain(consumer).chain(share).collect()
     }
 }
 

@@ -58,6 +58,10 @@ impl GroupShard {
             meta,
             request,
         };
+        if self.share_groups.contains_key(request.group_id.as_str()) {
+            turn.join_error(waiting, "", ErrorCode::InconsistentGroupProtocol);
+            return;
+        }
         let consumer_group = self.consumer_groups.get(request.group_id.as_str());
         if consumer_group.is_some_and(|group| group.size() > 0) {
             self.join_consumer_group(turn, waiting, meta, request);

@@ -20,6 +20,7 @@ mod rebalance;
 pub mod record;
 mod refusal;
 mod removal;
+mod share;
 mod subscription;
 mod topic_regex;
 mod transactional;
@@ -35,6 +36,7 @@ pub use api::{DeletedTopic, GroupCounts, GroupRequest, GroupResponse, OnError, a
 pub use assignor::TopicView;
 pub use config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
 pub use metadata::{GroupConfig, MetadataChange, MetadataView};
+pub use share::{GroupCommand, ShareStateChange};
 
 pub use crate::wire::WireError;
 use crate::{
@@ -45,7 +47,11 @@ use classic::{ClassicGroup, State};
 use consumer::group::ConsumerGroup;
 use metadata::NoMetadata;
 use offsets::Offsets;
-use record::{ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
+use record::{
+    ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord, ShareGroupRecord,
+};
+use share::Awaited;
+use share::group::ShareGroup;
 use turn::{AfterAppend, Turn};
 
 /// Where the random half of a member id comes from.
@@ -98,6 +104,11 @@ pub enum GroupTimer {
         group_id: Arc<str>,
         rebalances: bool,
     },
+    /// A share group's member.
+    ShareSession {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+    },
     /// The next look for expired offsets.
     Expiration,
     /// More offsets of deleted topics are to be removed.
@@ -109,9 +120,13 @@ pub struct GroupShard {
     config: Arc<GroupCoordinatorConfig>,
     partition: i32,
     ids: Box<dyn MemberIds>,
-    /// Classic groups. An id is here or among the consumer groups, never in both.
+    /// Classic groups. An id is here, among the consumer groups or among the share groups, never in
+    /// two of them.
     groups: BTreeMap<Arc<str>, Group>,
     consumer_groups: BTreeMap<Arc<str>, ConsumerGroup>,
+    share_groups: BTreeMap<Arc<str>, ShareGroup>,
+    /// Who waits for the share coordinator, by what the command is called.
+    awaited: BTreeMap<Uuid, Awaited>,
     offsets: Offsets,
     metadata: Arc<dyn MetadataView>,
     /// The version of the metadata when topics were created last.
@@ -155,6 +170,8 @@ impl GroupShard {
             ids: Box::new(ids),
             groups: BTreeMap::new(),
             consumer_groups: BTreeMap::new(),
+            share_groups: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             offsets: Offsets::default(),
             metadata: Arc::new(NoMetadata),
             last_new_topics_version: -1,
@@ -194,7 +211,19 @@ impl GroupShard {
             let rows = group.rows();
             rows.into_iter().map(GroupRecord::ConsumerGroup)
         });
-        groups.chain(consumer_groups).chain(self.offsets.rows())
+        let share_groups = self.share_groups.values().flat_map(|group| {
+            let rows = group.rows();
+            rows.into_iter().map(GroupRecord::ShareGroup)
+        });
+        let groups = groups.chain(consumer_groups).chain(share_groups);
+        groups.chain(self.offsets.rows())
+    }
+
+    /// Whether there is a group of this name, of whichever kind.
+    fn has_group(&self, group_id: &str) -> bool {
+        self.groups.contains_key(group_id)
+            || self.consumer_groups.contains_key(group_id)
+            || self.share_groups.contains_key(group_id)
     }
 
     fn dispatch(
@@ -230,6 +259,26 @@ impl GroupShard {
             GroupRequest::ConsumerGroupDescribe(group_id) => {
                 let described = self.describe_consumer_group(turn, group_id);
                 turn.reply(token, GroupResponse::ConsumerGroupDescribe(described));
+            }
+            GroupRequest::ShareGroupHeartbeat(request) => {
+                self.share_heartbeat(turn, token, meta, request);
+            }
+            GroupRequest::ShareGroupDescribe(group_id) => {
+                let described = self.describe_share_group(group_id);
+                turn.reply(token, GroupResponse::ShareGroupDescribe(described));
+            }
+            GroupRequest::SharePartitions(group_id) => {
+                let partitions = self.share_partitions(group_id);
+                turn.reply(token, GroupResponse::SharePartitions(Ok(partitions)));
+            }
+            GroupRequest::AlterShareGroupOffsets(request) => {
+                self.alter_share_offsets(turn, token, request);
+            }
+            GroupRequest::DeleteShareGroupOffsets(request) => {
+                self.delete_share_offsets(turn, token, request);
+            }
+            GroupRequest::ShareStateChanged(change) => {
+                self.share_state_changed(turn, token, change);
             }
             GroupRequest::DescribeGroup(group_id) => {
                 let described = self.describe(group_id, meta.api_version);
@@ -296,6 +345,10 @@ impl GroupShard {
                 group_id,
                 member_id,
             } => self.consumer_member_expired(turn, &group_id, member_id),
+            GroupTimer::ShareSession {
+                group_id,
+                member_id,
+            } => self.share_member_expired(turn, &group_id, member_id),
             GroupTimer::Regex { group_id } => self.resolve_regexes(turn, &group_id),
             GroupTimer::Downgraded {
                 group_id,
@@ -324,9 +377,10 @@ impl GroupShard {
             }
         }
         self.resume_consumer_groups(turn);
+        self.resume_share_groups(turn);
         tracing::debug!(
             partition = self.partition,
-            groups = self.groups.len() + self.consumer_groups.len(),
+            groups = self.groups.len() + self.consumer_groups.len() + self.share_groups.len(),
             "groups loaded"
         );
         let interval = turn.config.offsets_retention_check_interval_ms;
@@ -352,6 +406,7 @@ impl GroupShard {
             turn.write_group(group, value);
         }
         self.end_consumer_memberships(turn);
+        self.end_share_memberships(turn);
     }
 
     fn clock_moved(&mut self, turn: &mut Turn, by_ms: i64) {
@@ -392,6 +447,12 @@ impl GroupShard {
                 member_ids,
                 again_ms,
             } => self.not_fenced(turn, &group_id, &member_ids, again_ms),
+            AfterAppend::ShareFenced {
+                group_id,
+                member_id,
+                again_ms,
+            } => turn.arm_share_session(&group_id, &member_id, again_ms),
+            AfterAppend::ShareStateAwaited(id) => self.share_state_not_asked(turn, id, code),
             AfterAppend::Upgraded(group_id) => {
                 if let Some(group) = self.groups.get(&group_id) {
                     group.live.go_on_waiting(turn);
@@ -465,7 +526,7 @@ impl GroupShard {
             producer: turn.producer,
             replies: turn.replies,
             effects: turn.effects,
-            commands: Vec::new(),
+            commands: turn.commands,
         }
     }
 
@@ -502,7 +563,7 @@ impl GroupShard {
 }
 
 impl GroupShard {
-    /// Every consumer group looks at its topics anew with its next heartbeat.
+    /// Every consumer and share group looks at its topics anew with its next heartbeat.
     fn metadata_changed(&mut self, change: &MetadataChange) {
         if change.has_new_topics {
             self.last_new_topics_version = change.view.version();
@@ -510,6 +571,19 @@ impl GroupShard {
         self.metadata = change.view.clone();
         for group in self.consumer_groups.values_mut() {
             group.soft.metadata_refresh = None;
+        }
+        for group in self.share_groups.values_mut() {
+            group.soft.metadata_refresh = None;
+        }
+    }
+
+    fn replay_share_group(&mut self, record: &ShareGroupRecord) {
+        let group_id = &record.group_id;
+        let group = self.share_groups.entry(group_id.clone());
+        let group = group.or_insert_with(|| ShareGroup::new(group_id.clone()));
+        group.replay(&record.entry);
+        if group.is_gone() {
+            self.share_groups.remove(group_id);
         }
     }
 
@@ -537,7 +611,7 @@ impl Shard for GroupShard {
     type Response = GroupResponse;
     type Record = GroupRecord;
     type Timer = GroupTimer;
-    type Command = std::convert::Infallible;
+    type Command = GroupCommand;
 
     fn handle(&mut self, now: Timestamp, event: Event<Self>) -> Output<Self> {
         let in_flight = self.in_flight.take();
@@ -585,9 +659,7 @@ impl Shard for GroupShard {
                 key,
                 value: Some(value),
             } => {
-                if !self.groups.contains_key(&key.group_id)
-                    && !self.consumer_groups.contains_key(&key.group_id)
-                {
+                if !self.has_group(&key.group_id) {
                     // A simple group: offsets without members make it.
                     let live = ClassicGroup::new(key.group_id.clone(), None);
                     self.groups.insert(
@@ -602,6 +674,7 @@ impl Shard for GroupShard {
             }
             GroupRecord::OffsetCommit { key, value: None } => self.offsets.replay_tombstone(key),
             GroupRecord::ConsumerGroup(record) => self.replay_consumer_group(record),
+            GroupRecord::ShareGroup(record) => self.replay_share_group(record),
         }
         if let Some(output) = &mut self.in_flight {
             output.not_replayed = output.not_replayed.saturating_sub(1);

@@ -229,6 +229,9 @@ impl GroupShard {
         let admitted = match (consumer, classic) {
             (Some(group), _) => group.admit_commit(meta.api_version, request),
             (None, Some(group)) => group.live.admit_commit(turn, request),
+            (None, None) if self.share_groups.contains_key(request.group_id.as_str()) => {
+                Err(ErrorCode::GroupIdNotFound)
+            }
             // Nobody's group: a simple consumer keeps its offsets there. Replay makes the group.
             (None, None) if request.generation_id_or_member_epoch < 0 => Ok(()),
             (None, None) if meta.api_version >= 9 => Err(ErrorCode::GroupIdNotFound),

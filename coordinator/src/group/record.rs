@@ -4,8 +4,9 @@
 //! of a type not known here is named, so that the loader can skip it instead of giving up.
 //!
 //! Keys open with a 16-bit type, values with a 16-bit version: offset commits are type 1 (0 from
-//! long ago), classic groups type 2, consumer groups 3 to 8 and 16 ([`ConsumerGroupRecord`]). Offset values are written at version 4, or at version 1 where
-//! the client asked for its own retention; group values at version 3. All versions are read.
+//! long ago), classic groups type 2, consumer groups 3 to 8 and 16 ([`ConsumerGroupRecord`]),
+//! share groups 10 to 15 ([`ShareGroupRecord`]). Offset values are written at version 4, or at
+//! version 1 where the client asked for its own retention; group values at version 3. All versions are read.
 
 use std::sync::Arc;
 
@@ -17,6 +18,10 @@ pub use super::consumer::record::{
     ConsumerGroupRecord, CurrentMemberAssignmentValue, RegularExpressionValue,
 };
 pub use super::epochs::{GroupEpochValue, TargetAssignmentMetadataValue};
+pub use super::share::record::{
+    ShareGroupCurrentMemberAssignmentValue, ShareGroupEntry, ShareGroupMemberMetadataValue,
+    ShareGroupRecord, ShareGroupStatePartitionMetadataValue, StateTopic,
+};
 use crate::wire::{
     Reader, TooLong, WireError, put_bytes, put_compact_string, put_string, put_varint,
 };
@@ -38,6 +43,7 @@ pub enum GroupRecord {
         value: Option<GroupMetadataValue>,
     },
     ConsumerGroup(ConsumerGroupRecord),
+    ShareGroup(ShareGroupRecord),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -295,10 +301,18 @@ impl GroupRecord {
                 group_id: reader.string().map_err(key_error)?,
                 value: value.map(|value| decode_group_value(value)).transpose()?,
             },
-            other => match ConsumerGroupRecord::decode(other, &mut reader, value) {
-                Some(record) => GroupRecord::ConsumerGroup(record?),
-                None => return Ok(Decoded::UnknownType(other)),
-            },
+            other => {
+                let consumer = ConsumerGroupRecord::decode(other, &mut reader, value);
+                let consumer = consumer.map(|record| record.map(GroupRecord::ConsumerGroup));
+                let known = consumer.or_else(|| {
+                    let share = ShareGroupRecord::decode(other, &mut reader, value)?;
+                    Some(share.map(GroupRecord::ShareGroup))
+                });
+                match known {
+                    Some(record) => record?,
+                    None => return Ok(Decoded::UnknownType(other)),
+                }
+            }
         };
         Ok(Decoded::Record(record))
     }
@@ -316,6 +330,7 @@ impl GroupRecord {
                 value.as_ref().map(encode_group_value).transpose()?,
             )),
             GroupRecord::ConsumerGroup(record) => record.encode(),
+            GroupRecord::ShareGroup(record) => record.encode(),
         }
     }
 
@@ -335,6 +350,7 @@ impl GroupRecord {
                 OVERHEAD + group_id.len() + bytes
             }
             GroupRecord::ConsumerGroup(record) => record.size_estimate(),
+            GroupRecord::ShareGroup(record) => record.size_estimate(),
         }
     }
 }

@@ -11,7 +11,7 @@ use protocol::{ErrorCode, Timestamp, TopicId};
 use super::classic::{ClassicGroup, State};
 use super::consumer::group::ConsumerGroup;
 use super::offsets::tombstone;
-use super::record::{GroupRecord, OffsetCommitValue};
+use super::record::{GroupRecord, OffsetCommitValue, ShareGroupEntry};
 use super::turn::{AfterAppend, Turn};
 use super::{DeletedTopic, GroupResponse, GroupShard, GroupTimer};
 use crate::ReplyTo;
@@ -218,10 +218,10 @@ impl GroupShard {
         turn.reply(token, GroupResponse::TopicsDeleted);
     }
 
-    /// Removes offsets of deleted topics: a batch now, the rest by timer.
+    /// Removes what there is of deleted topics: a batch now, the rest by timer.
     pub(crate) fn remove_deleted_topics(&mut self, turn: &mut Turn) {
         let mut batch = Batch::new(turn);
-        for record in self.tombstones_of_deleted_topics() {
+        for record in self.without_deleted_topics() {
             if !batch.push(turn, record) {
                 break;
             }
@@ -234,7 +234,7 @@ impl GroupShard {
         }
     }
 
-    fn tombstones_of_deleted_topics(&self) -> impl Iterator<Item = GroupRecord> + '_ {
+    fn without_deleted_topics(&self) -> impl Iterator<Item = GroupRecord> + '_ {
         let same = |deleted: &DeletedTopic, id: TopicId| id.is_zero() || id == deleted.id;
         let committed = self.offsets.groups().flat_map(move |(group_id, topics)| {
             self.deleted_topics.iter().flat_map(move |deleted| {
@@ -247,13 +247,32 @@ impl GroupShard {
             let mut deleted = self.deleted_topics.iter();
             deleted.any(|topic| topic.name == key.topic && same(topic, known.value.topic_id))
         });
-        committed.chain(pending.map(|(key, _)| GroupRecord::OffsetCommit {
+        let pending = pending.map(|(key, _)| GroupRecord::OffsetCommit {
             key: key.clone(),
             value: None,
-        }))
+        });
+        let state = self.share_state_of_deleted_topics();
+        committed.chain(pending).chain(state)
+    }
+
+    /// What of share groups is known of partitions of topics that are gone.
+    fn share_state_of_deleted_topics(&self) -> impl Iterator<Item = GroupRecord> + '_ {
+        let is_gone = |id: TopicId| self.deleted_topics.iter().any(|deleted| deleted.id == id);
+        let groups = self.share_groups.values();
+        groups.filter_map(move |group| {
+            let state = group.state_partitions.as_ref()?;
+            let left = state.without_topics(is_gone, &*self.metadata)?;
+            let record = group.record(ShareGroupEntry::state(&left));
+            Some(GroupRecord::ShareGroup(record))
+        })
     }
 
     pub(crate) fn delete_group(&mut self, turn: &mut Turn, token: ReplyTo, group_id: &GroupId) {
+        if let Some((group_id, _)) = self.share_groups.get_key_value(group_id.as_str()) {
+            let group_id = group_id.clone();
+            self.delete_share_group(turn, token, &group_id);
+            return;
+        }
         let classic = self.groups.get(group_id.as_str());
         let consumer = self.consumer_groups.get(group_id.as_str());
         let found = match (consumer, classic) {

@@ -33,6 +33,9 @@ impl GroupShard {
                 group.admit_in_transaction(request, |name| self.metadata.topic_id(name))
             }
             (None, Some(group)) => group.live.admit_in_transaction(request),
+            (None, None) if self.share_groups.contains_key(request.group_id.as_str()) => {
+                Err(ErrorCode::GroupIdNotFound)
+            }
             // Nobody's group: a consumer without membership keeps its offsets there.
             (None, None) if request.generation_id < 0 => Ok(()),
             (None, None) => Err(ErrorCode::IllegalGeneration),

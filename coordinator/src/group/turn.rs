@@ -9,11 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use protocol::{ErrorCode, StrBytes, Timestamp};
+use uuid::Uuid;
 
 use super::api::shape_join;
 use super::classic::{ClassicGroup, Member, Waiting};
-use super::record::{ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord};
-use super::{GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
+use super::record::{
+    ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord, ShareGroupEntry,
+    ShareGroupRecord,
+};
+use super::{GroupCommand, GroupCoordinatorConfig, GroupResponse, GroupShard, GroupTimer};
 use crate::{Effect, ReplyTo, TransactionalAppend};
 
 pub(crate) struct Turn {
@@ -24,6 +28,7 @@ pub(crate) struct Turn {
     pub(crate) producer: Option<TransactionalAppend>,
     pub(crate) replies: Vec<(ReplyTo, Result<GroupResponse, ErrorCode>)>,
     pub(crate) effects: Vec<Effect<GroupShard>>,
+    pub(crate) commands: Vec<GroupCommand>,
     pub(crate) after_append: AfterAppend,
 }
 
@@ -48,6 +53,14 @@ pub(crate) enum AfterAppend {
         member_ids: BTreeSet<Arc<str>>,
         again_ms: i32,
     },
+    /// A failure leaves the member of a share group where it was.
+    ShareFenced {
+        group_id: Arc<str>,
+        member_id: Arc<str>,
+        again_ms: i32,
+    },
+    /// A failure is the answer to who waits for a command.
+    ShareStateAwaited(Uuid),
     /// A failure leaves the classic group as it was.
     Upgraded(Arc<str>),
     /// A failure puts the removal off.
@@ -74,6 +87,7 @@ impl Turn {
             producer: None,
             replies: Vec::new(),
             effects: Vec::new(),
+            commands: Vec::new(),
             after_append: AfterAppend::Nothing,
         }
     }
@@ -175,6 +189,27 @@ impl Turn {
         self.records.extend(records.map(GroupRecord::ConsumerGroup));
     }
 
+    pub(crate) fn arm_share_session(&mut self, group: &Arc<str>, member: &Arc<str>, ms: i32) {
+        self.arm(share_session(group, member), ms);
+    }
+
+    pub(crate) fn cancel_share_session(&mut self, group: &Arc<str>, member: &Arc<str>) {
+        self.cancel(share_session(group, member));
+    }
+
+    pub(crate) fn write_share_group(&mut self, group_id: &Arc<str>, entries: Vec<ShareGroupEntry>) {
+        let records = entries.into_iter().map(|entry| ShareGroupRecord {
+            group_id: group_id.clone(),
+            entry,
+        });
+        self.write_share_group_records(records.collect());
+    }
+
+    pub(crate) fn write_share_group_records(&mut self, records: Vec<ShareGroupRecord>) {
+        self.records
+            .extend(records.into_iter().map(GroupRecord::ShareGroup));
+    }
+
     pub(crate) fn write_group(&mut self, group: &ClassicGroup, value: GroupMetadataValue) {
         self.records.push(GroupRecord::GroupMetadata {
             group_id: group.id.clone(),
@@ -199,6 +234,13 @@ fn consumer_session(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
 
 fn consumer_rebalance(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
     GroupTimer::ConsumerRebalance {
+        group_id: group_id.clone(),
+        member_id: member_id.clone(),
+    }
+}
+
+fn share_session(group_id: &Arc<str>, member_id: &Arc<str>) -> GroupTimer {
+    GroupTimer::ShareSession {
         group_id: group_id.clone(),
         member_id: member_id.clone(),
     }

@@ -99,7 +99,7 @@ fn show_current(value: &CurrentMemberAssignmentValue) -> String {
 }
 
 /// Topics by the number of their id, a partition with the epoch it was assigned in.
-fn show_topics(topics: &[AssignedTopic]) -> String {
+pub(crate) fn show_topics(topics: &[AssignedTopic]) -> String {
     let topics = topics.iter().flat_map(|topic| {
         let id = topic.topic_id.0.as_u128();
         topic

@@ -3,13 +3,13 @@
 //! Invariant: drives a shard exactly as the contract of `Shard` says, and checks after each event
 //! that the log alone makes the same hard state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
-    GroupConfig, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, GroupTimer,
-    MetadataChange, MetadataView, TopicView,
+    GroupCommand, GroupConfig, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard,
+    GroupTimer, MetadataChange, MetadataView, TopicView,
 };
 use coordinator::{
     Effect, Event, Loaded, Output, RecordMeta, ReplyTo, RequestMeta, Shard, TransactionResult,
@@ -35,6 +35,7 @@ pub(crate) struct Step {
     pub(crate) producer: Option<TransactionalProducer>,
     pub(crate) records: Vec<GroupRecord>,
     pub(crate) replies: Vec<Reply>,
+    pub(crate) commands: Vec<GroupCommand>,
 }
 
 /// The topics of a test's cluster, and what is set for its groups.
@@ -92,6 +93,8 @@ pub(crate) struct Runtime {
     timers: BTreeMap<GroupTimer, i64>,
     pub(crate) fail_next_append: Option<ErrorCode>,
     next_uuid: u128,
+    /// Commands that nobody has answered.
+    pub(crate) commanded: VecDeque<GroupCommand>,
 }
 
 impl Runtime {
@@ -106,6 +109,7 @@ impl Runtime {
             timers: BTreeMap::new(),
             fail_next_append: None,
             next_uuid: 0,
+            commanded: VecDeque::new(),
         };
         runtime.carry_out(Event::Loaded(Loaded::GoesOn));
         runtime
@@ -179,6 +183,7 @@ impl Runtime {
             let step = self.carry_out(Event::Timer(key));
             all.records.extend(step.records);
             all.replies.extend(step.replies);
+            all.commands.extend(step.commands);
         }
         all
     }
@@ -199,7 +204,7 @@ impl Runtime {
                 producer,
                 replies,
                 effects,
-                commands: _,
+                commands,
             } = output;
             let producer = producer.map(|it| (it.producer_id, it.producer_epoch));
             for effect in effects {
@@ -222,6 +227,8 @@ impl Runtime {
             step.producer = step.producer.or(producer);
             step.records.extend(records);
             step.replies.extend(replies);
+            self.commanded.extend(commands.iter().cloned());
+            step.commands.extend(commands);
         }
         self.check_replay();
         step

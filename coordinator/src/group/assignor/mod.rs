@@ -1,13 +1,14 @@
-//! Server-side assignors of KIP-848: which member of a consumer group is to have which partitions.
+//! Server-side assignors: which member of a group is to have which partitions.
 //!
-//! Invariant: pure. The same group gives the same assignment, each partition of a subscribed topic
-//! goes to exactly one member that subscribes it, and no assignment names a topic without
-//! partitions.
+//! Invariant: pure. The same group gives the same assignment, and no assignment names a topic
+//! without partitions. In a consumer group each partition of a subscribed topic goes to exactly one
+//! member that subscribes it; members of a share group (KIP-932) share partitions.
 //!
 //! Nothing here knows of racks: upstream's assignors stopped looking at them.
 
 mod order;
 pub(crate) mod range;
+pub(crate) mod simple;
 mod subscriptions;
 pub(crate) mod target;
 #[cfg(test)]
@@ -53,6 +54,17 @@ pub(crate) struct MemberSpec {
 pub(crate) struct GroupSpec {
     pub(crate) members: BTreeMap<Arc<str>, MemberSpec>,
     pub(crate) subscription: SubscriptionType,
+    /// Set for a share group: no other partitions are given out.
+    pub(crate) assignable: Option<Arc<TopicPartitions>>,
+}
+
+impl GroupSpec {
+    fn is_assignable(&self, topic_id: TopicId, partition: i32) -> bool {
+        self.assignable.as_ref().is_none_or(|assignable| {
+            let partitions = assignable.get(&topic_id);
+            partitions.is_some_and(|partitions| partitions.contains(&partition))
+        })
+    }
 }
 
 /// The assignment of each member by its id. A member that is missing here has none.
@@ -77,7 +89,7 @@ pub(crate) trait Assignor: Send + Sync {
     ) -> Result<GroupAssignment, AssignorError>;
 }
 
-/// Those there are, the first is what a group has unless it is configured otherwise.
+/// Those of consumer groups, the first is what a group has unless it is configured otherwise.
 pub(crate) const ASSIGNORS: [&dyn Assignor; 2] = [&uniform::UniformAssignor, &range::RangeAssignor];
 
 pub(crate) fn assignor(name: &str) -> Option<&'static dyn Assignor> {

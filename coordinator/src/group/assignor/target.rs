@@ -1,4 +1,4 @@
-//! The target assignment of a consumer group: what its members, as they are now, are to have.
+//! The target assignment of a group: what its members, as they are now, are to have.
 //!
 //! Invariant: pure; what it gives differs from the target before only where `changed` says so.
 
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use protocol::TopicId;
 
 use super::{
-    Assignor, AssignorError, GroupAssignment, GroupSpec, MemberSpec, SubscriptionType, TopicView,
-    order,
+    Assignor, AssignorError, GroupAssignment, GroupSpec, MemberSpec, SubscriptionType,
+    TopicPartitions, TopicView, order,
 };
 
 /// A member as the target assignment needs it.
@@ -39,6 +39,8 @@ pub(crate) struct TargetAssignmentBuilder<'a> {
     /// The topics that each regular expression was resolved to.
     pub(crate) resolved_regexes: &'a BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     pub(crate) topics: &'a dyn TopicView,
+    /// Set for a share group: the partitions that may be given out.
+    pub(crate) assignable: Option<Arc<TopicPartitions>>,
 }
 
 /// A new target assignment.
@@ -55,6 +57,7 @@ impl TargetAssignmentBuilder<'_> {
         let spec = GroupSpec {
             members: self.member_specs(),
             subscription: self.subscription_type(),
+            assignable: self.assignable.clone(),
         };
         let mut assigned = self.assignor.assign(&spec, self.topics)?;
         let mut target = Target::default();
@@ -133,7 +136,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::group::assignor::TopicPartitions;
     use crate::group::assignor::uniform::UniformAssignor;
 
     /// `a` has one partition, `b` two and so on.
@@ -213,6 +215,7 @@ mod tests {
             target: &before.target,
             resolved_regexes: &[("a|c|gone".into(), names.into())].into(),
             topics: &Letters,
+            assignable: None,
         };
         let target = builder.build().unwrap();
         let spec = asked.lock().unwrap().take().unwrap();

@@ -24,7 +24,7 @@ impl GroupShard {
     ) -> DescribedGroup {
         let described = DescribedGroup::default().with_group_id(group_id.clone());
         let Some(group) = self.consumer_groups.get(group_id.as_str()) else {
-            let message = if self.groups.contains_key(group_id.as_str()) {
+            let message = if self.has_group(group_id.as_str()) {
                 format!("Group {} is not a consumer group.", group_id.as_str())
             } else {
                 format!("Group {} not found.", group_id.as_str())

@@ -29,7 +29,7 @@ impl GroupShard {
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
         let group_id = request.group_id.as_str();
         let Some(group) = self.consumer_groups.get(group_id) else {
-            let message = if self.groups.contains_key(group_id) {
+            let message = if self.has_group(group_id) {
                 format!("Group {group_id} is not a consumer group.")
             } else {
                 format!("Group {group_id} not found.")

@@ -15,7 +15,7 @@ use super::super::epochs::{
 };
 use super::member::{Assignment, Member};
 use super::record::{
-    AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, RegularExpressionValue,
+    ConsumerGroupEntry, ConsumerGroupRecord, RegularExpressionValue, assigned_topics, target_from,
 };
 use crate::java::hash_map_bucket;
 
@@ -387,14 +387,9 @@ impl ConsumerGroupEntry {
     }
 
     pub(crate) fn target(member_id: &Arc<str>, target: &TopicPartitions) -> Self {
-        let topics = target.iter().map(|(topic_id, partitions)| AssignedTopic {
-            topic_id: *topic_id,
-            partitions: partitions.iter().copied().collect(),
-            assignment_epochs: None,
-        });
         ConsumerGroupEntry::TargetAssignmentMember {
             member_id: member_id.clone(),
-            value: Some(topics.collect()),
+            value: Some(assigned_topics(target)),
         }
     }
 
@@ -449,11 +444,4 @@ fn partitions_of(member: &Member) -> impl Iterator<Item = (TopicId, i32)> + '_ {
     of(&member.assigned)
         .into_iter()
         .chain(of(&member.pending_revocation))
-}
-
-fn target_from(topics: &[AssignedTopic]) -> TopicPartitions {
-    let topics = topics.iter().filter(|topic| !topic.partitions.is_empty());
-    topics
-        .map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect()))
-        .collect()
 }

@@ -109,12 +109,14 @@ impl GroupShard {
             });
         }
         let not_found = |what: String| Err(Refusal::new(ErrorCode::GroupIdNotFound, what));
+        let not_consumer = || not_found(format!("Group {group_id} is not a consumer group."));
+        if self.share_groups.contains_key(group_id) {
+            return not_consumer();
+        }
         let classic = self.groups.get(group_id);
         let (group, opening) = match classic {
             None if !create => return not_found(format!("Consumer group {group_id} not found.")),
-            Some(_) if !create => {
-                return not_found(format!("Group {group_id} is not a consumer group."));
-            }
+            Some(_) if !create => return not_consumer(),
             Some(classic) if !classic.live.is_empty() => self.upgraded(&classic.live, config)?,
             None | Some(_) => (ConsumerGroup::new(group_id.clone()), Vec::new()),
         };

@@ -35,7 +35,7 @@ pub(crate) enum MemberState {
 }
 
 impl MemberState {
-    fn of(value: i8) -> Self {
+    pub(crate) fn of(value: i8) -> Self {
         match value {
             0 => MemberState::Stable,
             1 => MemberState::UnrevokedPartitions,
@@ -44,7 +44,7 @@ impl MemberState {
         }
     }
 
-    fn value(self) -> i8 {
+    pub(crate) fn value(self) -> i8 {
         match self {
             MemberState::Stable => 0,
             MemberState::UnrevokedPartitions => 1,

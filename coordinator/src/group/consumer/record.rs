@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{Timestamp, TopicId};
 
+use super::super::assignor::TopicPartitions;
 use super::super::epochs::{GroupEpochValue, TargetAssignmentMetadataValue};
 use super::super::record::{RecordError, malformed};
 use crate::wire::{
@@ -106,6 +107,26 @@ pub struct RegularExpressionValue {
     /// Of the cluster's metadata that it was resolved with.
     pub version: i64,
     pub timestamp: Timestamp,
+}
+
+/// Partitions as a record has them, without epochs.
+pub(crate) fn assigned_topics(partitions: &TopicPartitions) -> Vec<AssignedTopic> {
+    let topics = partitions
+        .iter()
+        .map(|(topic_id, partitions)| AssignedTopic {
+            topic_id: *topic_id,
+            partitions: partitions.iter().copied().collect(),
+            assignment_epochs: None,
+        });
+    topics.collect()
+}
+
+/// The partitions of a record; a topic without any is left out.
+pub(crate) fn target_from(topics: &[AssignedTopic]) -> TopicPartitions {
+    let topics = topics.iter().filter(|topic| !topic.partitions.is_empty());
+    topics
+        .map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect()))
+        .collect()
 }
 
 impl ConsumerGroupRecord {

@@ -180,6 +180,7 @@ impl<'a> Update<'a> {
             target: &self.group.target,
             resolved_regexes: &self.group.resolved,
             topics: self.view,
+            assignable: None,
         };
         let target = builder
             .build()
