@@ -19,7 +19,7 @@ use crate::api::Node;
 use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ServerConfig};
-use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers};
+use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers, share_groups};
 use crate::crash_points::{CrashPoints, CrashingFs};
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
@@ -165,6 +165,7 @@ impl Running {
             tokio::spawn(listener.run(Admin { node, stop }, tasks.clone()));
         }
         tasks.spawn(markers::run(node.clone(), stop.clone()));
+        tasks.spawn(share_groups::run(node.clone(), stop.clone()));
         if let Err(error) = node.seed.apply(node).await {
             self.stop().await;
             return Err(error.into());

@@ -62,6 +62,9 @@ impl ClusterView {
             consumer_session_timeout_ms: Some(found.consumer_session_timeout_ms),
             consumer_heartbeat_interval_ms: Some(found.consumer_heartbeat_interval_ms),
             consumer_assignment_interval_ms: Some(found.consumer_assignment_interval_ms),
+            share_session_timeout_ms: Some(found.share_session_timeout_ms),
+            share_heartbeat_interval_ms: Some(found.share_heartbeat_interval_ms),
+            share_assignment_interval_ms: Some(found.share_assignment_interval_ms),
         })
     }
 }

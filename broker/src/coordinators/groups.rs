@@ -1,21 +1,21 @@
 //! The group coordinator: one shard per partition of `__consumer_offsets` that is led here.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use coordinator::group::record::{Decoded, GroupRecord};
 use coordinator::group::{
-    DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard, MetadataView,
-    OnError,
+    DeletedTopic, GroupCommand, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard,
+    MetadataView, OnError,
 };
 use coordinator::{Loaded, RequestMeta, partition_for};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use protocol::{ErrorCode, TopicPartition};
 use storage::{Log, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::cluster_view::Cluster;
@@ -36,6 +36,10 @@ pub(crate) struct GroupCoordinator {
     cluster: Arc<Cluster>,
     /// Of the offsets of deleted topics.
     removals: TaskTracker,
+    commands: mpsc::UnboundedSender<GroupCommand>,
+    /// Until somebody carries the commands out. They are as many as there are share groups that
+    /// change.
+    commanded: Mutex<Option<mpsc::UnboundedReceiver<GroupCommand>>>,
 }
 
 /// A partition of `__consumer_offsets` whose shard has ended and whose requests wait.
@@ -72,13 +76,21 @@ impl GroupCoordinator {
             clock,
             commit_timeout_ms,
         };
+        let (commands, commanded) = mpsc::unbounded_channel();
         GroupCoordinator {
             config,
             ground,
             shards: RwLock::default(),
             cluster: Arc::default(),
             removals: TaskTracker::new(),
+            commands,
+            commanded: Mutex::new(Some(commanded)),
         }
+    }
+
+    /// The commands of all shards, for the one who carries them out.
+    pub(crate) fn take_commands(&self) -> Option<mpsc::UnboundedReceiver<GroupCommand>> {
+        self.commanded.lock().take()
     }
 
     /// This node leads a partition of `__consumer_offsets` from now on.
@@ -135,10 +147,11 @@ impl GroupCoordinator {
         if let Some(view) = known {
             shard = shard.with_metadata(view);
         }
-        // Groups command nothing.
-        let commands = Arc::new(|never: Infallible| match never {});
+        let commands = self.commands.clone();
+        // Nobody hears them any more only when the node stops.
+        let sink = Arc::new(move |command| drop(commands.send(command)));
         let shard = (shard, news);
-        runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox, commands);
+        runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox, sink);
     }
 
     /// The metadata is another now: no shard decides by the former any more.

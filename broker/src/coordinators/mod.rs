@@ -5,6 +5,7 @@ mod groups;
 mod held;
 pub(crate) mod markers;
 mod runtime;
+pub(crate) mod share_groups;
 mod timers;
 mod transactions;
 mod view;
