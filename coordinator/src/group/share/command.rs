@@ -353,12 +353,12 @@ impl GroupShard {
         group_id: &GroupId,
         response: &DeleteShareGroupStateResponse,
     ) {
-        let results = response.results.iter();
-        let failed = results.filter_map(|topic| {
+        // The last topic has the last word, as upstream has it.
+        let failed = response.results.iter().rev().find_map(|topic| {
             let mut partitions = topic.partitions.iter();
             partitions.find_map(|result| error_of(result.error_code))
         });
-        let result = match failed.last() {
+        let result = match failed {
             Some(code) => Err(code),
             None => self.delete_stateless_share_group(turn, group_id),
         };

@@ -172,7 +172,7 @@ impl Heartbeat<'_> {
         let updated = self.update.reconcile(updated, &target, bump);
         let response = self.response(&member, &updated);
         let topics = self.update.topics_with(&updated);
-        let to_initialize = self.update.to_initialize(&topics);
+        let to_initialize = self.update.initialize(&topics);
         Ok(Done {
             entries: self.update.entries,
             member_id: updated.id,

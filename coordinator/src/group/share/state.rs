@@ -96,12 +96,19 @@ impl StatePartitions {
         next.renamed(view)
     }
 
-    /// It does.
+    /// It does. What is to be forgotten meanwhile is asked for after this, so it does not count.
     pub(crate) fn initialized(
         &self,
         partitions: &BTreeMap<TopicId, BTreeSet<i32>>,
         view: &dyn MetadataView,
     ) -> Self {
+        let counts = partitions.iter().filter_map(|(topic_id, partitions)| {
+            let asked = self.initializing.get(topic_id)?;
+            let partitions = &asked.partitions & partitions;
+            let is_deleting = self.deleting.contains_key(topic_id);
+            (!is_deleting && !partitions.is_empty()).then_some((*topic_id, partitions))
+        });
+        let partitions: BTreeMap<_, _> = counts.collect();
         let named = partitions.iter().map(|(topic_id, partitions)| {
             let named = NamedPartitions {
                 name: name_of(*topic_id, view),
@@ -110,7 +117,7 @@ impl StatePartitions {
             (*topic_id, named)
         });
         let next = StatePartitions {
-            initializing: without(&self.initializing, partitions),
+            initializing: without(&self.initializing, &partitions),
             initialized: combined(&self.initialized, &named.collect()),
             deleting: self.deleting.clone(),
         };

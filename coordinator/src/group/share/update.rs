@@ -200,7 +200,7 @@ impl<'a> Update<'a> {
 
     /// The partitions of subscribed topics for which the share coordinator is to keep state from
     /// now on, which was not asked for, or so long ago that it is asked again.
-    pub(crate) fn to_initialize(&mut self, topics: &BTreeSet<Arc<str>>) -> ByTopic {
+    pub(crate) fn initialize(&mut self, topics: &BTreeSet<Arc<str>>) -> ByTopic {
         let none = StatePartitions::default();
         let state = self.group.state_partitions.as_ref().unwrap_or(&none);
         let mut asked = state.initializing.clone();
