@@ -10,9 +10,11 @@ use coordinator::group::WireError;
 use coordinator::group::record::{
     AssignedTopic, ConsumerGroupEntry, ConsumerGroupRecord, CurrentMemberAssignmentValue, Decoded,
     GroupMetadataValue, GroupRecord, MemberMetadata, OffsetCommitKey, OffsetCommitValue,
-    RecordError,
+    RecordError, ShareGroupEntry,
 };
-use protocol::{Timestamp, TopicId};
+use coordinator::group::{GroupCoordinatorConfig, GroupShard};
+use coordinator::{RecordMeta, Shard};
+use protocol::{Offset, Timestamp, TopicId};
 use uuid::Uuid;
 
 const UPSTREAM: [&str; 3] = [
@@ -57,6 +59,58 @@ fn what_upstream_wrote_is_what_we_write() {
         count += 1;
     }
     assert!(count >= 180, "only {count} records");
+}
+
+/// Three groups were deleted; of the fourth upstream never got rid.
+#[test]
+fn the_log_of_upstream_leaves_the_share_groups_that_upstream_had() {
+    let ids = Uuid::new_v4;
+    let mut shard = GroupShard::new(GroupCoordinatorConfig::default(), 0, ids);
+    let share = UPSTREAM[2].lines().filter(|line| !line.starts_with('#'));
+    for (offset, line) in (0..).zip(share) {
+        let (key, value) = line.split_once(' ').expect("key and value");
+        let value = (value != "-").then(|| from_hex(value));
+        let meta = RecordMeta {
+            offset: Offset(offset),
+            producer: None,
+        };
+        shard.replay(meta, &decode(&from_hex(key), value.as_ref()));
+    }
+    let rows: Vec<_> = shard.rows().collect();
+    let [GroupRecord::ShareGroup(row)] = rows.as_slice() else {
+        panic!("{rows:?}");
+    };
+    assert_eq!(&*row.group_id, "neg");
+    let ShareGroupEntry::StatePartitionMetadata(Some(state)) = &row.entry else {
+        panic!("{row:?}");
+    };
+    let initializing = &state.initializing_topics;
+    let partitions: Vec<_> = initializing.iter().map(|topic| &topic.partitions).collect();
+    assert_eq!(partitions, [&[-1]]);
+}
+
+#[test]
+fn a_record_of_a_share_group_that_is_cut_anywhere_is_an_error() {
+    let share = upstream_records().filter(|(key, _)| matches!(key[1], 10..=15));
+    for (key, value) in share {
+        for length in 0..key.len() {
+            let decoded = GroupRecord::decode(&key[..length], value.as_ref());
+            assert!(decoded.is_err(), "{length} of {key:?}: {decoded:?}");
+        }
+        let Some(value) = value else { continue };
+        for length in 0..value.len() {
+            let cut = value.slice(..length);
+            let decoded = GroupRecord::decode(&key, Some(&cut));
+            assert!(decoded.is_err(), "{length} of {value:?}: {decoded:?}");
+        }
+        let mut future = BytesMut::from(&*value);
+        future[1] = 1;
+        let decoded = GroupRecord::decode(&key, Some(&future.freeze()));
+        assert!(
+            matches!(decoded, Err(RecordError::UnknownVersion { .. })),
+            "{decoded:?}"
+        );
+    }
 }
 
 #[test]

@@ -5,12 +5,15 @@
 pub use kafka_protocol::messages::*;
 
 pub use crate::generated::{
-    describe_log_dirs_request, describe_log_dirs_response, list_offsets_request,
-    list_offsets_response, offset_commit_request, offset_fetch_request, write_txn_markers_request,
+    describe_log_dirs_request, describe_log_dirs_response, describe_share_group_offsets_request,
+    describe_share_group_offsets_response, list_offsets_request, list_offsets_response,
+    offset_commit_request, offset_fetch_request, write_txn_markers_request,
     write_txn_markers_response,
 };
 pub use describe_log_dirs_request::DescribeLogDirsRequest;
 pub use describe_log_dirs_response::DescribeLogDirsResponse;
+pub use describe_share_group_offsets_request::DescribeShareGroupOffsetsRequest;
+pub use describe_share_group_offsets_response::DescribeShareGroupOffsetsResponse;
 pub use list_offsets_request::ListOffsetsRequest;
 pub use list_offsets_response::ListOffsetsResponse;
 pub use offset_commit_request::OffsetCommitRequest;

@@ -11,6 +11,8 @@
 
 pub mod describe_log_dirs_request;
 pub mod describe_log_dirs_response;
+pub mod describe_share_group_offsets_request;
+pub mod describe_share_group_offsets_response;
 pub mod fetch_response;
 pub mod list_offsets_request;
 pub mod list_offsets_response;

@@ -7,6 +7,7 @@
 mod checks;
 mod command;
 mod describe;
+mod describe_offsets;
 mod fence;
 pub(crate) mod group;
 mod heartbeat;
@@ -18,6 +19,7 @@ mod update;
 pub(crate) use checks::refuse_heartbeat;
 pub(crate) use command::{Awaited, message_of};
 pub use command::{GroupCommand, ShareStateChange};
+pub use describe_offsets::{DescribedOffsets, SharePartitionSummary};
 
 use protocol::messages::ShareGroupHeartbeatResponse;
 

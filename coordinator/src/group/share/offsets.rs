@@ -1,4 +1,4 @@
-//! AlterShareGroupOffsets, DeleteShareGroupOffsets, and the pure part of DescribeShareGroupOffsets.
+//! AlterShareGroupOffsets and DeleteShareGroupOffsets.
 //!
 //! Invariant: offsets are moved and deleted in groups without members only; the share coordinator
 //! has them, and the group knows for which partitions it does.
