@@ -109,18 +109,29 @@ impl Stored {
         self.records = self.records.split_off(&write.start_offset.0);
     }
 
+    /// Neighbours of one state are one batch, as the share coordinator has it.
     pub(crate) fn read(&self) -> PersistedState {
-        let batches = self.records.iter();
+        let mut batches: Vec<StateBatch> = Vec::new();
+        for (offset, (state, delivery_count)) in &self.records {
+            let new = StateBatch {
+                offsets: range(*offset, *offset),
+                state: *state,
+                delivery_count: *delivery_count,
+            };
+            match batches.last_mut() {
+                Some(last)
+                    if last.offsets.last().0 + 1 == *offset
+                        && (last.state, last.delivery_count) == (*state, *delivery_count) =>
+                {
+                    last.offsets = range(last.offsets.first().0, *offset);
+                }
+                Some(_) | None => batches.push(new),
+            }
+        }
         PersistedState {
             state_epoch: 3,
             start_offset: self.start,
-            batches: batches
-                .map(|(offset, (state, delivery_count))| StateBatch {
-                    offsets: range(*offset, *offset),
-                    state: *state,
-                    delivery_count: *delivery_count,
-                })
-                .collect(),
+            batches,
         }
     }
 }

@@ -5,6 +5,7 @@ mod acquiring;
 mod fixtures;
 mod locks;
 mod properties;
+mod recorded;
 mod sessions;
 mod state;
 mod upstream;

@@ -158,16 +158,13 @@ impl Acknowledgement<'_> {
         let last = last.map(|batch| batch.offsets().last());
         let refused = |message| Err(Refusal::new(ErrorCode::InvalidRequest, message));
         match last {
-            None => Err(not_held(
-                "Batch record not found. The request batch offsets are not found in the cache.",
-            )),
             Some(last) if last < offsets.first() => refused(
                 "Batch record not found. The first offset in request is past acquired records.",
             ),
-            Some(last) if last < offsets.last() => refused(
+            Some(last) if last >= offsets.last() => Ok(keys),
+            Some(_) | None => refused(
                 "Batch record not found. The last offset in request is past acquired records.",
             ),
-            Some(_) => Ok(keys),
         }
     }
 
