@@ -19,7 +19,9 @@ use crate::api::Node;
 use crate::cleaner::{self, Cleaner};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ServerConfig};
-use crate::coordinators::{GroupCoordinator, TransactionCoordinator, markers, share_groups};
+use crate::coordinators::{
+    GroupCoordinator, ShareCoordinator, TransactionCoordinator, markers, share_groups,
+};
 use crate::crash_points::{CrashPoints, CrashingFs};
 use crate::faults::Faults;
 use crate::fetch_sessions::FetchSessions;
@@ -93,6 +95,7 @@ impl Running {
         let admin = bind_admin(&config)?;
         let replicas = Arc::new(Manager::default());
         let (groups, transactions) = coordinators(&config, &log_dir, &clock);
+        let share_states = share_coordinator(&config, &log_dir, &clock);
         let resources = network::Resources::new(&config);
         let max_bytes = config.broker.telemetry_max_bytes;
         let telemetry = Arc::new(Telemetry::new(clock.clone(), max_bytes));
@@ -102,6 +105,7 @@ impl Running {
             replicas: replicas.clone(),
             groups: groups.clone(),
             transactions: transactions.clone(),
+            share_states: share_states.clone(),
             connections: resources.limits.clone(),
             telemetry: telemetry.clone(),
         };
@@ -129,6 +133,7 @@ impl Running {
             log_dir,
             groups,
             transactions,
+            share_states,
             loggers: logging,
             telemetry,
             cleaner: Cleaner::default(),
@@ -228,6 +233,7 @@ impl Running {
         }
         self.node.transactions.stop().await;
         self.node.groups.stop().await;
+        self.node.share_states.stop().await;
         self.controller.shutdown().await;
         let log_dir = self.node.log_dir.clone();
         let closed = tokio::task::spawn_blocking(move || log_dir.close()).await;
@@ -421,6 +427,25 @@ fn coordinators(
         clock.clone(),
     );
     (Arc::new(groups), Arc::new(transactions))
+}
+
+fn share_coordinator(
+    config: &ServerConfig,
+    log_dir: &Arc<storage::LogDir>,
+    clock: &Clock,
+) -> Arc<ShareCoordinator> {
+    let broker = &config.broker;
+    let states = coordinator::share_state::ShareStateConfig {
+        snapshot_update_records_per_snapshot: broker
+            .share_coordinator_snapshot_update_records_per_snapshot,
+        cold_partition_snapshot_interval_ms: broker
+            .share_coordinator_cold_partition_snapshot_interval_ms,
+        state_topic_prune_interval_ms: broker.share_coordinator_state_topic_prune_interval_ms,
+        ..Default::default()
+    };
+    let timeout_ms = broker.share_coordinator_write_timeout_ms;
+    let (log_dir, clock) = (log_dir.clone(), clock.clone());
+    Arc::new(ShareCoordinator::new(states, timeout_ms, log_dir, clock))
 }
 
 fn transaction_config(

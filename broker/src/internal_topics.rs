@@ -8,7 +8,7 @@ use protocol::messages::{CreateTopicsRequest, TopicName};
 use protocol::{ErrorCode, StrBytes};
 
 use crate::api::Node;
-use crate::coordinators::{GROUP_TOPIC, TRANSACTION_TOPIC};
+use crate::coordinators::{GROUP_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 
 /// The metadata with the internal topic `name` in it, created where it was missing.
 ///
@@ -74,6 +74,25 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
                     "segment.bytes",
                     broker.transaction_state_log_segment_bytes.to_string(),
                 ),
+            ],
+        ),
+        SHARE_STATE_TOPIC => (
+            broker.share_coordinator_state_topic_num_partitions,
+            broker.share_coordinator_state_topic_replication_factor,
+            vec![
+                ("cleanup.policy", "delete".to_owned()),
+                ("compression.type", "producer".to_owned()),
+                (
+                    "segment.bytes",
+                    broker
+                        .share_coordinator_state_topic_segment_bytes
+                        .to_string(),
+                ),
+                (
+                    "min.insync.replicas",
+                    broker.share_coordinator_state_topic_min_isr.to_string(),
+                ),
+                ("retention.ms", "-1".to_owned()),
             ],
         ),
         _ => return None,

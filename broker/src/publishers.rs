@@ -17,7 +17,8 @@ use tracing::{error, info};
 
 use crate::config::{self, ServerConfig};
 use crate::coordinators::{
-    ClusterView, GROUP_TOPIC, GroupCoordinator, TRANSACTION_TOPIC, TransactionCoordinator,
+    ClusterView, GROUP_TOPIC, GroupCoordinator, SHARE_STATE_TOPIC, ShareCoordinator,
+    TRANSACTION_TOPIC, TransactionCoordinator,
 };
 use crate::network::Limits;
 use crate::replica::{Manager, Partition};
@@ -30,6 +31,7 @@ pub(crate) struct ReplicaPublisher {
     pub(crate) replicas: Arc<Manager>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
+    pub(crate) share_states: Arc<ShareCoordinator>,
     pub(crate) connections: Arc<Limits>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -55,6 +57,7 @@ impl MetadataPublisher for ReplicaPublisher {
         let view = ClusterView::new(self.config.clone(), image.clone());
         let has_new_topics = delta.topics_delta().created().next().is_some();
         self.groups.metadata_changed(Arc::new(view), has_new_topics);
+        self.share_states.metadata_changed(image.clone());
         self.set_strays_aside(image);
         let mut gone = Vec::new();
         let mut logs = Vec::new();
@@ -70,6 +73,8 @@ impl MetadataPublisher for ReplicaPublisher {
         }
         let_go(logs);
         if !gone.is_empty() {
+            let ids = gone.iter().map(|topic| topic.id).collect();
+            self.share_states.topics_deleted(ids);
             self.groups.topics_deleted(gone);
         }
         let node = self.config.node_id;
@@ -174,6 +179,7 @@ impl ReplicaPublisher {
         match &*topic.name {
             GROUP_TOPIC => self.groups.lead(served),
             TRANSACTION_TOPIC => self.transactions.lead(served),
+            SHARE_STATE_TOPIC => self.share_states.lead(served),
             _ => {}
         }
     }
@@ -188,6 +194,7 @@ impl ReplicaPublisher {
             match &*topic.name {
                 GROUP_TOPIC => self.groups.resign(partition),
                 TRANSACTION_TOPIC => self.transactions.resign(partition),
+                SHARE_STATE_TOPIC => self.share_states.resign(partition),
                 _ => {}
             }
             let gone = ErrorCode::UnknownTopicOrPartition;

@@ -19,8 +19,8 @@ pub use control::api_error::ApiError;
 pub use control::cluster::Registration;
 pub use control::configs::Loggers;
 pub use control::features::{
-    GROUP_VERSION, METADATA_VERSION, SUPPORTED as SUPPORTED_FEATURES, SupportedFeature,
-    TRANSACTION_VERSION,
+    GROUP_VERSION, METADATA_VERSION, SHARE_VERSION, SUPPORTED as SUPPORTED_FEATURES,
+    SupportedFeature, TRANSACTION_VERSION,
 };
 pub use control::put_back::{PutBackMetadata, missing_topics};
 pub use control::topic_name;

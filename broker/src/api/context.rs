@@ -10,7 +10,7 @@ use super::Api;
 use crate::cleaner::Cleaner;
 use crate::clock::Clock;
 use crate::config::ServerConfig;
-use crate::coordinators::{GroupCoordinator, TransactionCoordinator};
+use crate::coordinators::{GroupCoordinator, ShareCoordinator, TransactionCoordinator};
 use crate::crash_points::CrashPoints;
 use crate::faults::{Faults, PartitionFault};
 use crate::fetch_sessions::FetchSessions;
@@ -33,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) log_dir: Arc<storage::LogDir>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
+    pub(crate) share_states: Arc<ShareCoordinator>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,

@@ -101,12 +101,17 @@ macro_rules! partitions {
 
 partitions! {
     DeleteRecordsResponse: topics partitions;
+    DeleteShareGroupStateResponse: results partitions;
     DescribeProducersResponse: topics partitions;
+    InitializeShareGroupStateResponse: results partitions;
     ListOffsetsResponse: topics partitions;
     OffsetCommitResponse: topics partitions;
     OffsetForLeaderEpochResponse: topics partitions;
     ProduceResponse: responses partition_responses;
+    ReadShareGroupStateResponse: results partitions;
+    ReadShareGroupStateSummaryResponse: results partitions;
     TxnOffsetCommitResponse: topics partitions;
+    WriteShareGroupStateResponse: results partitions;
 }
 
 /// A code of the whole, and one of each partition of each topic.

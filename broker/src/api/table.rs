@@ -124,6 +124,11 @@ apis! {
     push_telemetry PushTelemetry(PushTelemetryRequest) 0..=0;
     list_config_resources ListConfigResources(ListConfigResourcesRequest) 0..=1;
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
+    initialize_share_group_state InitializeShareGroupState(InitializeShareGroupStateRequest) 0..=0;
+    read_share_group_state ReadShareGroupState(ReadShareGroupStateRequest) 0..=0;
+    write_share_group_state WriteShareGroupState(WriteShareGroupStateRequest) 0..=1;
+    delete_share_group_state DeleteShareGroupState(DeleteShareGroupStateRequest) 0..=0;
+    read_share_group_state_summary ReadShareGroupStateSummary(ReadShareGroupStateSummaryRequest) 0..=1;
 }
 
 /// The row of an API key.

@@ -37,6 +37,9 @@ pub(super) type Encoded = (Bytes, Option<Bytes>);
 
 /// How a shard's records become log records.
 pub(super) trait RecordCodec<S: Shard>: Send + Sync + 'static {
+    /// Whether the last record of a key is all that counts of it, so that rows shorten the load.
+    const HAS_ROWS: bool = true;
+
     /// # Errors
     /// The code for a record that no log can hold.
     fn encode(record: &S::Record) -> Result<Encoded, ErrorCode>;
@@ -77,6 +80,15 @@ enum Message<S: Shard> {
     },
 }
 
+/// An answer that is to come.
+pub(super) struct Answer<S: Shard>(oneshot::Receiver<Result<S::Response, ErrorCode>>);
+
+impl<S: Shard> Answer<S> {
+    pub(super) async fn wait(self) -> Result<S::Response, ErrorCode> {
+        self.0.await.unwrap_or(Err(ErrorCode::NotCoordinator))
+    }
+}
+
 /// The way to a running shard. Dropping all of them ends it.
 pub(super) struct ShardHandle<S: Shard>(mpsc::Sender<Message<S>>);
 
@@ -104,6 +116,17 @@ impl<S: Shard> ShardHandle<S> {
         request: S::Request,
         guard: Option<VerificationGuard>,
     ) -> Result<S::Response, ErrorCode> {
+        self.begin(meta, request, guard).await?.wait().await
+    }
+
+    /// As [`ShardHandle::ask_verified`], without waiting for the answer: requests that are begun one
+    /// after the other are handled in that order.
+    pub(super) async fn begin(
+        &self,
+        meta: RequestMeta,
+        request: S::Request,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Answer<S>, ErrorCode> {
         let (reply, answer) = oneshot::channel();
         let asked = Message::Ask(Asked {
             meta,
@@ -115,7 +138,7 @@ impl<S: Shard> ShardHandle<S> {
             .send(asked)
             .await
             .map_err(|_| ErrorCode::NotCoordinator)?;
-        answer.await.unwrap_or(Err(ErrorCode::NotCoordinator))
+        Ok(Answer(answer))
     }
 
     /// Ends a producer's transaction in the shard's partition; returns once that is committed.
@@ -445,7 +468,9 @@ where
                 producer: producer.map(|producer| (producer.producer_id, producer.producer_epoch)),
             };
             self.shard.replay(meta, record);
-            self.view.note(meta, row);
+            if C::HAS_ROWS {
+                self.view.note(meta, row);
+            }
         }
         Ok(())
     }
@@ -588,7 +613,9 @@ where
             match C::decode(&key, record.value.as_ref()) {
                 Some(decoded) => {
                     self.shard.replay(meta, &decoded);
-                    self.view.note(meta, (key, record.value));
+                    if C::HAS_ROWS {
+                        self.view.note(meta, (key, record.value));
+                    }
                 }
                 None => warn!(
                     partition = %self.partition.topic_partition(),

@@ -19,7 +19,10 @@ use tracing::{error, info, warn};
 use super::ControlError;
 use super::snapshot::Snapshot;
 use crate::api::{Node, is_internal};
-use crate::coordinators::{GROUP_TOPIC, HeldGroups, HeldTransactions, TRANSACTION_TOPIC};
+use crate::coordinators::{
+    GROUP_TOPIC, HeldGroups, HeldShareStates, HeldTransactions, SHARE_STATE_TOPIC,
+    TRANSACTION_TOPIC,
+};
 use crate::replica::Partition;
 
 /// Tries against clients that create the topics that are missing.
@@ -42,6 +45,7 @@ pub(crate) struct Counts {
 struct Held {
     groups: Vec<i32>,
     transactions: Vec<i32>,
+    share_states: Vec<i32>,
 }
 
 impl Held {
@@ -50,6 +54,7 @@ impl Held {
         match &*of.topic {
             GROUP_TOPIC => self.groups.contains(&of.partition),
             TRANSACTION_TOPIC => self.transactions.contains(&of.partition),
+            SHARE_STATE_TOPIC => self.share_states.contains(&of.partition),
             _ => true,
         }
     }
@@ -73,15 +78,20 @@ pub(super) async fn put_back(
     // First those who write to the others' partitions.
     let transactions = node.transactions.hold().await;
     let groups = node.groups.hold().await;
+    let share_states = node.share_states.hold().await;
     let held = Held {
         groups: groups.iter().map(|held| held.partition).collect(),
         transactions: transactions.iter().map(|held| held.partition).collect(),
+        share_states: share_states.iter().map(|held| held.partition).collect(),
     };
     let (on, of) = (node.clone(), snapshot.clone());
     let swapped = blocking(move || put_logs_back(&on, &of, &held)).await;
     groups.into_iter().for_each(|held| groups_go_on(node, held));
     for held in transactions {
         transactions_go_on(node, held);
+    }
+    for held in share_states {
+        share_states_go_on(node, held);
     }
     counts.partitions_put_back = swapped?;
     put_levels_back(node, &snapshot);
@@ -273,6 +283,13 @@ fn transactions_go_on(node: &Node, held: HeldTransactions) {
     let of = TopicPartition::new(TRANSACTION_TOPIC, held.partition);
     if let Ok(partition) = node.replicas.partition(&of) {
         node.transactions.go_on(held, partition);
+    }
+}
+
+fn share_states_go_on(node: &Node, held: HeldShareStates) {
+    let of = TopicPartition::new(SHARE_STATE_TOPIC, held.partition);
+    if let Ok(partition) = node.replicas.partition(&of) {
+        node.share_states.go_on(held, partition);
     }
 }
 

@@ -16,6 +16,8 @@ pub const METADATA_VERSION: &str = "metadata.version";
 
 /// From level 1 on there are consumer groups (KIP-848).
 pub const GROUP_VERSION: &str = "group.version";
+/// From level 1 on there are share groups (KIP-932).
+pub const SHARE_VERSION: &str = "share.version";
 
 /// From level 2 on a producer's epoch is raised at every end of a transaction (KIP-890).
 pub const TRANSACTION_VERSION: &str = "transaction.version";
@@ -56,7 +58,7 @@ pub const SUPPORTED: &[SupportedFeature] = &[
         max_level: 30,
         initial_level: 30,
     },
-    not_served("share.version"),
+    not_served(SHARE_VERSION),
     not_served("streams.version"),
     SupportedFeature {
         name: TRANSACTION_VERSION,

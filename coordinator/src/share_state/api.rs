@@ -51,8 +51,6 @@ pub enum ShareStateRequest {
     ReadSummary { key: SharePartitionKey },
     /// These topics are gone. For every shard.
     TopicsDeleted(BTreeSet<TopicId>),
-    /// [`ShareStateCommand::DeleteRecords`] was carried out.
-    RecordsDeleted { before: Offset },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +77,8 @@ pub enum ShareStateResponse {
 /// What the shard has others do once what it rests on is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShareStateCommand {
-    /// Deletes the records of the shard's partition before this offset, which no state needs, and
-    /// tells it with [`ShareStateRequest::RecordsDeleted`]. Where that fails it is commanded again
-    /// with the next round.
+    /// Deletes the records of the shard's partition before this offset, which no state needs. It is
+    /// commanded with every round, so nothing is to be told when it fails or was done before.
     DeleteRecords { before: Offset },
 }
 
@@ -105,7 +102,7 @@ impl ShareStateRequest {
             | ShareStateRequest::Write { key, .. }
             | ShareStateRequest::Delete { key }
             | ShareStateRequest::ReadSummary { key } => Some(key),
-            ShareStateRequest::TopicsDeleted(_) | ShareStateRequest::RecordsDeleted { .. } => None,
+            ShareStateRequest::TopicsDeleted(_) => None,
         }
     }
 }

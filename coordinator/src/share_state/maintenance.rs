@@ -30,15 +30,13 @@ impl ShareStateShard {
         turn.arm(ShareStateTimer::SnapshotCold, cold_ms);
     }
 
-    pub(super) fn prune(&mut self, turn: &mut Turn) {
+    pub(super) fn prune(&self, turn: &mut Turn) {
         let interval = turn.config.state_topic_prune_interval_ms;
         turn.arm(ShareStateTimer::Prune, interval);
         if !self.cluster.serves_share_groups() {
             return;
         }
-        if let Some(before) = self.redundant_before()
-            && self.pruned != Some(before)
-        {
+        if let Some(before) = self.redundant_before() {
             turn.commands
                 .push(ShareStateCommand::DeleteRecords { before });
         }

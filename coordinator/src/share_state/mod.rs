@@ -49,8 +49,6 @@ pub struct ShareStateShard {
     redundant_before: Option<Offset>,
     tokens_given: u64,
     in_flight: Option<InFlight>,
-    /// Records are deleted up to here.
-    pruned: Option<Offset>,
     cold: ColdRound,
     /// Deleted topics whose states may still be there.
     deleted: BTreeSet<TopicId>,
@@ -75,7 +73,6 @@ impl ShareStateShard {
             redundant_before: None,
             tokens_given: 0,
             in_flight: None,
-            pruned: None,
             cold: ColdRound::default(),
             deleted: BTreeSet::new(),
         }
@@ -104,10 +101,6 @@ impl ShareStateShard {
                 turn.reply(token, ShareStateResponse::Done);
                 self.deleted.extend(topics);
                 self.remove_deleted(turn);
-            }
-            ShareStateRequest::RecordsDeleted { before } => {
-                self.pruned = Some(before);
-                turn.reply(token, ShareStateResponse::Done);
             }
             about_one @ (ShareStateRequest::Initialize { .. }
             | ShareStateRequest::Read { .. }

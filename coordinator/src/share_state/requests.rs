@@ -122,7 +122,7 @@ impl ShareStateShard {
                 self.check_exists(&key)?;
                 Ok(summary(self.partitions.get(&key)))
             }
-            ShareStateRequest::TopicsDeleted(_) | ShareStateRequest::RecordsDeleted { .. } => {
+            ShareStateRequest::TopicsDeleted(_) => {
                 unreachable!("it is about no share partition")
             }
         }

@@ -146,7 +146,6 @@ proptest! {
             };
             for ShareStateCommand::DeleteRecords { before } in step.commands {
                 check_nothing_needed_is_deleted(&runtime, before);
-                runtime.request(ShareStateRequest::RecordsDeleted { before });
             }
             if let Some(before) = runtime.shard.redundant_before() {
                 check_nothing_needed_is_deleted(&runtime, before);

@@ -82,11 +82,6 @@ impl Scenario {
                 let gone = BTreeSet::from([id]);
                 self.runtime.request(ShareStateRequest::TopicsDeleted(gone))
             }
-            "pruned" => {
-                let before = Offset(args.number("before", 0));
-                self.runtime
-                    .request(ShareStateRequest::RecordsDeleted { before })
-            }
             request => self.runtime.request(args.request(request)),
         };
         show(&step)

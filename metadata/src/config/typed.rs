@@ -232,6 +232,20 @@ typed_config! {
     replica_high_watermark_checkpoint_interval_ms: i64 =
         "replica.high.watermark.checkpoint.interval.ms";
     security_inter_broker_protocol: String = "security.inter.broker.protocol";
+    share_coordinator_cold_partition_snapshot_interval_ms: i32 =
+        "share.coordinator.cold.partition.snapshot.interval.ms";
+    share_coordinator_snapshot_update_records_per_snapshot: i32 =
+        "share.coordinator.snapshot.update.records.per.snapshot";
+    share_coordinator_state_topic_min_isr: i16 = "share.coordinator.state.topic.min.isr";
+    share_coordinator_state_topic_num_partitions: i32 =
+        "share.coordinator.state.topic.num.partitions";
+    share_coordinator_state_topic_prune_interval_ms: i32 =
+        "share.coordinator.state.topic.prune.interval.ms";
+    share_coordinator_state_topic_replication_factor: i16 =
+        "share.coordinator.state.topic.replication.factor";
+    share_coordinator_state_topic_segment_bytes: i32 =
+        "share.coordinator.state.topic.segment.bytes";
+    share_coordinator_write_timeout_ms: i32 = "share.coordinator.write.timeout.ms";
     socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
     socket_request_max_bytes: i32 = "socket.request.max.bytes";
     telemetry_max_bytes: i32 = "telemetry.max.bytes";

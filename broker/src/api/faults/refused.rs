@@ -424,4 +424,5 @@ impl Faultable for OffsetForLeaderEpochRequest {
 
 mod admin;
 mod groups;
+mod share_states;
 mod transactions;

@@ -3,7 +3,9 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{ASYNC_RUNTIME, GROUPS, PLUG_IN, PURGATORY, WRITES};
+use super::super::ignored::{
+    ASYNC_RUNTIME, GROUPS, LOADING, PLUG_IN, PURGATORY, SMALL_BATCHES, WRITES,
+};
 
 config_table! {
     pub(super) const ROWS;
@@ -36,32 +38,29 @@ config_table! {
     "group.share.persister.class.name" String =
         "org.apache.kafka.server.share.persister.DefaultStatePersister", internal, ignored(PLUG_IN);
     /// The partitions of __share_group_state; not to be changed once it exists.
-    "share.coordinator.state.topic.num.partitions" Int = "50", at_least(1), ignored(GROUPS);
+    "share.coordinator.state.topic.num.partitions" Int = "50", at_least(1);
     /// The replicas of __share_group_state, or as many as there are nodes.
-    "share.coordinator.state.topic.replication.factor" Short = "3", at_least(1), ignored(GROUPS);
+    "share.coordinator.state.topic.replication.factor" Short = "3", at_least(1);
     /// The in-sync replicas that writes to __share_group_state need.
-    "share.coordinator.state.topic.min.isr" Short = "2", at_least(1), ignored(GROUPS);
+    "share.coordinator.state.topic.min.isr" Short = "2", at_least(1);
     /// The segment size of __share_group_state.
-    "share.coordinator.state.topic.segment.bytes" Int = "104857600", at_least(1), ignored(GROUPS);
+    "share.coordinator.state.topic.segment.bytes" Int = "104857600", at_least(1);
     /// The threads of the share coordinator.
     "share.coordinator.threads" Int = "1", at_least(1), ignored(ASYNC_RUNTIME);
     /// How many update records follow a snapshot of a share partition.
-    "share.coordinator.snapshot.update.records.per.snapshot" Int = "500", between(0, 500),
-        ignored(GROUPS);
+    "share.coordinator.snapshot.update.records.per.snapshot" Int = "500", between(0, 500);
     /// How many bytes are read at a time when share state is loaded.
-    "share.coordinator.load.buffer.size" Int = "5242880", at_least(1), ignored(GROUPS);
+    "share.coordinator.load.buffer.size" Int = "5242880", at_least(1), ignored(LOADING);
     /// The number of the codec of __share_group_state; 0 is none.
-    "share.coordinator.state.topic.compression.codec" Int = "0", ignored(GROUPS);
+    "share.coordinator.state.topic.compression.codec" Int = "0", ignored(SMALL_BATCHES);
     /// How long the share coordinator gathers writes before it appends them; -1 adapts.
     "share.coordinator.append.linger.ms" Int = "-1", at_least(-1), ignored(WRITES);
     /// How long a write of share state may wait for its replicas.
-    "share.coordinator.write.timeout.ms" Int = "5000", at_least(1), ignored(GROUPS);
+    "share.coordinator.write.timeout.ms" Int = "5000", at_least(1);
     /// How often records of __share_group_state that nobody needs are deleted.
-    "share.coordinator.state.topic.prune.interval.ms" Int = "300000", at_least(1), internal,
-        ignored(GROUPS);
+    "share.coordinator.state.topic.prune.interval.ms" Int = "300000", at_least(1), internal;
     /// How often share partitions at rest are written as snapshots.
-    "share.coordinator.cold.partition.snapshot.interval.ms" Int = "300000", at_least(1), internal,
-        ignored(GROUPS);
+    "share.coordinator.cold.partition.snapshot.interval.ms" Int = "300000", at_least(1), internal;
     /// The largest buffer the share coordinator keeps between writes.
     "share.coordinator.cached.buffer.max.bytes" Int = "1048588", at_least(524288), cluster_wide,
         ignored(WRITES);
