@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use metadata::MetadataImage;
+use metadata::config::BrokerConfig;
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use protocol::messages::{CreateTopicsRequest, TopicName};
 use protocol::{ErrorCode, StrBytes};
@@ -79,21 +80,7 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
         SHARE_STATE_TOPIC => (
             broker.share_coordinator_state_topic_num_partitions,
             broker.share_coordinator_state_topic_replication_factor,
-            vec![
-                ("cleanup.policy", "delete".to_owned()),
-                ("compression.type", "producer".to_owned()),
-                (
-                    "segment.bytes",
-                    broker
-                        .share_coordinator_state_topic_segment_bytes
-                        .to_string(),
-                ),
-                (
-                    "min.insync.replicas",
-                    broker.share_coordinator_state_topic_min_isr.to_string(),
-                ),
-                ("retention.ms", "-1".to_owned()),
-            ],
+            share_state_settings(broker),
         ),
         _ => return None,
     };
@@ -117,4 +104,16 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
             .with_replication_factor(replication_factor.min(brokers))
             .with_configs(configs.collect()),
     )
+}
+
+fn share_state_settings(broker: &BrokerConfig) -> Vec<(&'static str, String)> {
+    let segment_bytes = broker.share_coordinator_state_topic_segment_bytes;
+    let min_isr = broker.share_coordinator_state_topic_min_isr;
+    vec![
+        ("cleanup.policy", "delete".to_owned()),
+        ("compression.type", "producer".to_owned()),
+        ("segment.bytes", segment_bytes.to_string()),
+        ("min.insync.replicas", min_isr.to_string()),
+        ("retention.ms", "-1".to_owned()),
+    ]
 }

@@ -1,12 +1,13 @@
-//! FindCoordinator: which broker coordinates a group or a transactional id; of many keys at once
-//! since KIP-699.
+//! FindCoordinator: which broker coordinates a group, a transactional id or a share partition; of
+//! many keys at once since KIP-699.
 
+use coordinator::share_state::SharePartitionKey;
 use protocol::messages::find_coordinator_response::Coordinator;
 use protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use protocol::{ErrorCode, StrBytes};
 
 use super::{RequestContext, topics};
-use crate::coordinators::{GROUP_TOPIC, TRANSACTION_TOPIC};
+use crate::coordinators::{GROUP_TOPIC, SHARE_STATE_TOPIC, TRANSACTION_TOPIC};
 use crate::internal_topics;
 
 const GROUP: i8 = 0;
@@ -46,22 +47,29 @@ async fn find(
     let topic = match key_type {
         GROUP => GROUP_TOPIC,
         TRANSACTION if ctx.version >= 1 => TRANSACTION_TOPIC,
-        SHARE if ctx.version >= 6 => {
-            return Err((
-                ErrorCode::UnsupportedVersion,
-                Some("share groups are not served: share.version is 0"),
-            ));
-        }
+        // As upstream, whatever the level of share.version.
+        SHARE if ctx.version >= 6 => SHARE_STATE_TOPIC,
         _ => {
             let why = "a key's type is 0 (group), 1 (transaction, since version 1) or 2 (share, since version 6)";
             return Err((ErrorCode::InvalidRequest, Some(why)));
         }
     };
+    let share_partition: Option<SharePartitionKey> = match topic {
+        SHARE_STATE_TOPIC => Some(key.parse().map_err(|_| {
+            let why = "a key of type 2 (share) is group:topic id:partition";
+            (ErrorCode::InvalidRequest, Some(why))
+        })?),
+        _ => None,
+    };
     let image = internal_topics::ensure(&ctx.node, topic)
         .await
         .map_err(|code| (code, None))?;
     let leader = image.topics.by_name(topic).and_then(|topic| {
-        let index = coordinator::partition_for(key, topic.partition_count());
+        let count = topic.partition_count();
+        let index = match &share_partition {
+            Some(of) => of.state_partition(count),
+            None => coordinator::partition_for(key, count),
+        };
         topic.partition(index)?.leader
     });
     let address = leader.and_then(|leader| topics::endpoint_in(&image, ctx, leader));

@@ -122,8 +122,7 @@ fn check_fault(ctx: &RequestContext, request: &ShareStateRequest) -> Result<(), 
 fn outcome(answer: Result<ShareStateResponse, ErrorCode>, what: &str) -> Outcome {
     match answer {
         Ok(ShareStateResponse::Refused { code, message }) => {
-            let own = || StrBytes::from_string(code.to_string());
-            let message = message.map_or_else(own, StrBytes::from_static_str);
+            let message = message.map_or_else(|| words(code), StrBytes::from_static_str);
             Err(Refused { code, message })
         }
         Ok(response) => Ok(response),
@@ -131,12 +130,31 @@ fn outcome(answer: Result<ShareStateResponse, ErrorCode>, what: &str) -> Outcome
     }
 }
 
+/// What an error code means.
+fn words(code: ErrorCode) -> StrBytes {
+    // Kafka's enum is not ours: the other codes speak for themselves.
+    #[allow(clippy::wildcard_enum_match_arm)]
+    let words = match code {
+        ErrorCode::FencedLeaderEpoch => {
+            "The leader epoch in the request is older than the epoch on the broker."
+        }
+        ErrorCode::FencedStateEpoch => {
+            "The share coordinator rejected the request because the share-group state epoch did \
+             not match."
+        }
+        ErrorCode::NotCoordinator => "This is not the correct coordinator.",
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        other => return StrBytes::from_string(other.to_string()),
+    };
+    StrBytes::from_static_str(words)
+}
+
 impl Refused {
     /// It failed as a whole.
     fn of(code: ErrorCode, what: &str) -> Refused {
         Refused {
             code,
-            message: StrBytes::from_string(format!("Unable to {what}: {code}")),
+            message: StrBytes::from_string(format!("Unable to {what}: {}", &*words(code))),
         }
     }
 }

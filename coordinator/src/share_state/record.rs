@@ -9,6 +9,7 @@
 //! says that the state is gone.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -46,6 +47,33 @@ impl fmt::Display for SharePartitionKey {
             "{}:{}:{}",
             self.group_id, self.topic_id, self.partition
         )
+    }
+}
+
+/// The text is not `group:topic id:partition`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a share partition: expected group:topic id:partition, as g:3uZ1qW0vQyG9vJ0rL5q3xA:0")]
+pub struct InvalidKey;
+
+/// Reads the key of FindCoordinator as upstream does: the group's id may hold colons, those at the
+/// end of the text are not looked at.
+impl FromStr for SharePartitionKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let mut parts = text.trim_end_matches(':').rsplitn(3, ':');
+        let partition = parts.next().ok_or(InvalidKey)?;
+        let topic_id = parts.next().ok_or(InvalidKey)?;
+        let group_id = parts.next().ok_or(InvalidKey)?;
+        if group_id.trim().is_empty() {
+            return Err(InvalidKey);
+        }
+        let topic_id = topic_id.strip_suffix("==").unwrap_or(topic_id);
+        Ok(SharePartitionKey {
+            group_id: Arc::from(group_id),
+            topic_id: topic_id.parse().map_err(|_| InvalidKey)?,
+            partition: partition.parse().map_err(|_| InvalidKey)?,
+        })
     }
 }
 
@@ -299,5 +327,41 @@ fn put_delivery_complete_count(buffer: &mut BytesMut, count: Option<i32>) {
             put_tagged_field(buffer, DELIVERY_COMPLETE_COUNT_TAG, &count.to_be_bytes());
         }
         None => put_varint(buffer, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_partition_is_read_as_upstream_reads_it() {
+        const ID: &str = "XVs2F1_BTymIxi2zmt7YLA";
+        let read = |text: String| text.parse().map(|key: SharePartitionKey| key.to_string());
+        for text in [
+            format!("g:{ID}:0"),
+            format!("a:b:{ID}:7"),
+            format!("g:{ID}:-1"),
+            format!(" g :{ID}:9"),
+        ] {
+            assert_eq!(read(text.clone()), Ok(text));
+        }
+        let same = Ok(format!("g:{ID}:7"));
+        assert_eq!(read(format!("g:{ID}:7::")), same);
+        assert_eq!(read(format!("g:{ID}==:+07")), same);
+        for text in [
+            String::new(),
+            "g".to_owned(),
+            "g:x:0".to_owned(),
+            format!(":{ID}:0"),
+            format!(" :{ID}:0"),
+            format!("{ID}:0"),
+            format!("g:{ID}:"),
+            format!("g:{ID}:zz"),
+            format!("g:{ID}: 1"),
+            format!("g:{ID}:2147483648"),
+        ] {
+            assert_eq!(read(text.clone()), Err(InvalidKey), "{text}");
+        }
     }
 }
