@@ -191,8 +191,8 @@ fn what_a_new_node_cannot_have_is_refused() {
         ),
         (
             "--feature",
-            "share.version=1",
-            "share.version=1 is not served",
+            "streams.version=1",
+            "streams.version=1 is not served",
         ),
         (
             "--feature",

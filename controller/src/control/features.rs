@@ -58,7 +58,12 @@ pub const SUPPORTED: &[SupportedFeature] = &[
         max_level: 30,
         initial_level: 30,
     },
-    not_served(SHARE_VERSION),
+    SupportedFeature {
+        name: SHARE_VERSION,
+        min_level: 0,
+        max_level: 1,
+        initial_level: 1,
+    },
     not_served("streams.version"),
     SupportedFeature {
         name: TRANSACTION_VERSION,

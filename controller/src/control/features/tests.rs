@@ -40,6 +40,7 @@ fn a_new_cluster_finalizes_only_what_is_served() {
         [
             (GROUP_VERSION, 1),
             (METADATA_VERSION, 30),
+            (SHARE_VERSION, 1),
             (TRANSACTION_VERSION, 2)
         ]
     );
@@ -97,6 +98,17 @@ fn the_level_there_is_may_be_set_again() {
             .results
             .is_empty()
     );
+}
+
+#[test]
+fn the_share_version_goes_down() {
+    let decision = decide(vec![update(SHARE_VERSION, 0, 2)], 2);
+    assert_eq!(decision.response.error_code, 0);
+    let lowered = MetadataRecord::FeatureLevel {
+        name: SHARE_VERSION.to_owned(),
+        level: 0,
+    };
+    assert_eq!(decision.records, [lowered]);
 }
 
 #[test]
