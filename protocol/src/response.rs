@@ -16,6 +16,7 @@ use crate::header::response_header_version;
 use crate::wire::{EncodeError, RecordsWriter, Writer};
 
 pub use crate::generated::fetch_response as fetch;
+pub use crate::generated::share_fetch_response as share_fetch;
 
 /// Records shorter than this are copied: a chunk of their own costs as much.
 const COPY_SIZE_MAX: usize = 4 * 1024;
@@ -114,6 +115,15 @@ impl ResponseBuf {
     pub fn put_fetch(
         &mut self,
         body: &fetch::FetchResponse,
+        version: i16,
+    ) -> Result<(), ProtocolError> {
+        Ok(body.write(self, version)?)
+    }
+
+    /// Puts a ShareFetch response; its records are not copied.
+    pub fn put_share_fetch(
+        &mut self,
+        body: &share_fetch::ShareFetchResponse,
         version: i16,
     ) -> Result<(), ProtocolError> {
         Ok(body.write(self, version)?)

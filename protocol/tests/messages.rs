@@ -56,6 +56,8 @@ fn our_requests_read_and_write_as_kafka_protocol_s() {
     check_request::<theirs::OffsetCommitRequest, ours::OffsetCommitRequest>(10);
     check_request::<theirs::OffsetFetchRequest, ours::OffsetFetchRequest>(10);
     check_request::<theirs::WriteTxnMarkersRequest, ours::WriteTxnMarkersRequest>(2);
+    check_request::<theirs::ShareFetchRequest, ours::ShareFetchRequest>(2);
+    check_request::<theirs::ShareAcknowledgeRequest, ours::ShareAcknowledgeRequest>(2);
 }
 
 fn check_response<Theirs, Ours>(last: i16, message: impl Fn(&mut Random, i16) -> Theirs)
@@ -129,6 +131,25 @@ fn our_responses_read_and_write_as_kafka_protocol_s() {
             .with_throttle_time_ms(random.i32())
             .with_error_code(random.i32() as i16)
             .with_results(vec![result])
+    });
+}
+
+#[test]
+fn our_answer_to_share_acknowledge_reads_and_writes_as_kafka_protocol_s() {
+    use theirs::share_acknowledge_response as acknowledge;
+    check_response::<_, ours::ShareAcknowledgeResponse>(2, |random, _| {
+        let partition = acknowledge::PartitionData::default()
+            .with_partition_index(random.i32())
+            .with_error_code(random.i32() as i16)
+            .with_error_message(random.chance(2).then(|| random.text(20).into()));
+        let topic = acknowledge::ShareAcknowledgeTopicResponse::default()
+            .with_topic_id(uuid::Uuid::from_u128(random.next().into()))
+            .with_partitions(vec![partition]);
+        theirs::ShareAcknowledgeResponse::default()
+            .with_throttle_time_ms(random.i32())
+            .with_error_code(random.i32() as i16)
+            .with_error_message(random.chance(2).then(|| random.text(20).into()))
+            .with_responses(vec![topic])
     });
 }
 

@@ -11,6 +11,7 @@ use support::Random;
 use uuid::Uuid;
 
 const FETCH: i16 = 1;
+const SHARE_FETCH: i16 = 78;
 
 /// The same response for both encoders, and what lies outside of ours.
 struct Pair {
@@ -185,6 +186,64 @@ fn a_fetch_response_is_what_kafka_protocol_writes() {
             response.put_fetch(&pair.ours, version).unwrap();
             let frame = assemble(response.finish().unwrap(), &pair.external);
             assert_eq!(frame, expected, "version {version}: {:?}", pair.ours);
+        }
+    }
+}
+
+/// Version 2 has nothing that version 1 has not.
+#[test]
+fn a_share_fetch_response_is_what_kafka_protocol_writes() {
+    use kafka_protocol::messages::share_fetch_response as theirs;
+    use protocol::response::share_fetch as ours;
+    let mut random = Random(2);
+    for _ in 0..300 {
+        let mut external = Vec::new();
+        let mut their_topic = theirs::ShareFetchableTopicResponse::default();
+        let mut our_topic = ours::ShareFetchableTopicResponse::default();
+        their_topic.topic_id = Uuid::from_u128(random.next().into());
+        our_topic.topic_id = their_topic.topic_id;
+        for _ in 0..random.below(4) {
+            let (index, code, delivery_count) = (random.i32(), random.i32() as i16, 3);
+            let (first, last) = (random.i64(), random.i64());
+            let size = random.below(9_000);
+            let records = Bytes::from(random.bytes(size));
+            let acquired = theirs::AcquiredRecords::default()
+                .with_first_offset(first)
+                .with_last_offset(last)
+                .with_delivery_count(delivery_count);
+            let partition = theirs::PartitionData::default()
+                .with_partition_index(index)
+                .with_error_code(code)
+                .with_acknowledge_error_code(code)
+                .with_records(Some(records.clone()))
+                .with_acquired_records(vec![acquired]);
+            their_topic.partitions.push(partition);
+            let acquired = ours::AcquiredRecords::default()
+                .with_first_offset(first)
+                .with_last_offset(last)
+                .with_delivery_count(delivery_count);
+            let partition = ours::PartitionData::default()
+                .with_partition_index(index)
+                .with_error_code(code)
+                .with_acknowledge_error_code(code)
+                .with_records(RecordsField::External(records.len()))
+                .with_acquired_records(vec![acquired]);
+            our_topic.partitions.push(partition);
+            external.push(records);
+        }
+        let lock_ms = random.i32();
+        let theirs = theirs::ShareFetchResponse::default()
+            .with_acquisition_lock_timeout_ms(lock_ms)
+            .with_responses(vec![their_topic]);
+        let ours = ours::ShareFetchResponse::default()
+            .with_acquisition_lock_timeout_ms(lock_ms)
+            .with_responses(vec![our_topic]);
+        let expected = expected_frame(&theirs, 1, 1);
+        for version in 1..=2 {
+            let mut response = ResponseBuf::new(SHARE_FETCH, version, 77);
+            response.put_share_fetch(&ours, version).unwrap();
+            let frame = assemble(response.finish().unwrap(), &external);
+            assert_eq!(frame, expected, "version {version}: {ours:?}");
         }
     }
 }
