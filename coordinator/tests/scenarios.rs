@@ -149,7 +149,7 @@ impl Scenario {
             client_id: Arc::from(""),
             client_host: Arc::from(""),
         };
-        let request = answer(command, args.number("code", 0i16));
+        let request = answer(&command, args.number("code", 0i16));
         self.ask("it".to_owned(), meta, request)
     }
 

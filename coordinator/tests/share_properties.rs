@@ -12,9 +12,8 @@ use coordinator::RequestMeta;
 use coordinator::group::record::{
     AssignedTopic, GroupRecord, ShareGroupEntry, ShareGroupStatePartitionMetadataValue,
 };
-use coordinator::group::{
-    DeletedTopic, GroupCommand, GroupCoordinatorConfig, GroupRequest, GroupResponse,
-};
+use coordinator::group::{DeletedTopic, GroupCoordinatorConfig, GroupRequest, GroupResponse};
+use coordinator::share_state::ShareStateResponse;
 use proptest::prelude::*;
 use protocol::messages::alter_share_group_offsets_request::{
     AlterShareGroupOffsetsRequestPartition, AlterShareGroupOffsetsRequestTopic,
@@ -311,8 +310,14 @@ impl World {
         let Some(command) = self.runtime.commanded.pop_front() else {
             return;
         };
-        let code = is_refused.then_some(ErrorCode::CoordinatorNotAvailable);
-        self.ask(GroupRequest::ShareStateChanged(answered(&command, code)));
+        let answer = if is_refused {
+            Err(ErrorCode::CoordinatorNotAvailable)
+        } else {
+            Ok(ShareStateResponse::Done)
+        };
+        let answers = vec![answer; command.requests().len()];
+        let change = command.answered(answers);
+        self.ask(GroupRequest::ShareStateChanged(change));
     }
 
     /// A member is given only what there is state for, of topics that it subscribes or did.
@@ -395,33 +400,6 @@ fn check_state(state: &ShareGroupStatePartitionMetadataValue) {
             "{topic_id:?} is initialized and being deleted"
         );
     }
-}
-
-fn answered(
-    command: &GroupCommand,
-    code: Option<ErrorCode>,
-) -> coordinator::group::ShareStateChange {
-    use coordinator::group::ShareStateChange;
-    // What is refused names every partition; without the codes it is what went well.
-    let mut change = command.refused(code.unwrap_or(ErrorCode::CoordinatorNotAvailable));
-    if code.is_some() {
-        return change;
-    }
-    match &mut change {
-        ShareStateChange::Initialized { response, .. } => {
-            let results = response.results.iter_mut();
-            for result in results.flat_map(|topic| &mut topic.partitions) {
-                (result.error_code, result.error_message) = (0, None);
-            }
-        }
-        ShareStateChange::Deleted { response, .. } => {
-            let results = response.results.iter_mut();
-            for result in results.flat_map(|topic| &mut topic.partitions) {
-                (result.error_code, result.error_message) = (0, None);
-            }
-        }
-    }
-    change
 }
 
 proptest! {

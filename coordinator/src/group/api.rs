@@ -36,7 +36,7 @@ use protocol::{ErrorCode, StrBytes, TopicId};
 use super::config::GroupCoordinatorConfig;
 use super::consumer::refuse_heartbeat;
 use super::metadata::MetadataChange;
-use super::share::{ShareStateChange, message_of, refuse_heartbeat as refuse_share_heartbeat};
+use super::share::{GroupCommandAnswer, message_of, refuse_heartbeat as refuse_share_heartbeat};
 use super::transactional::{txn_commit_error, txn_commit_topics};
 use crate::RequestMeta;
 
@@ -66,7 +66,7 @@ pub enum GroupRequest {
     AlterShareGroupOffsets(AlterShareGroupOffsetsRequest),
     DeleteShareGroupOffsets(DeleteShareGroupOffsetsRequest),
     /// The answer to a command.
-    ShareStateChanged(ShareStateChange),
+    ShareStateChanged(GroupCommandAnswer),
     DescribeGroup(GroupId),
     /// Every shard answers with the groups it holds. Filters are as the request brought them.
     ListGroups {

@@ -36,7 +36,7 @@ pub use api::{DeletedTopic, GroupCounts, GroupRequest, GroupResponse, OnError, a
 pub use assignor::TopicView;
 pub use config::{ConsumerGroupMigrationPolicy, GroupCoordinatorConfig};
 pub use metadata::{GroupConfig, MetadataChange, MetadataView};
-pub use share::{DescribedOffsets, GroupCommand, SharePartitionSummary, ShareStateChange};
+pub use share::{DescribedOffsets, GroupCommand, GroupCommandAnswer, SharePartitionSummary};
 
 pub use crate::wire::WireError;
 use crate::{

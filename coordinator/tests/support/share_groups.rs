@@ -6,24 +6,18 @@ use std::fmt::Write as _;
 use coordinator::group::record::{
     ShareGroupEntry, ShareGroupRecord, ShareGroupStatePartitionMetadataValue, StateTopic,
 };
-use coordinator::group::{GroupCommand, GroupRequest, GroupResponse, ShareStateChange};
+use coordinator::group::{GroupCommand, GroupRequest, GroupResponse};
+use coordinator::share_state::ShareStateResponse;
 use protocol::messages::alter_share_group_offsets_request::{
     AlterShareGroupOffsetsRequestPartition, AlterShareGroupOffsetsRequestTopic,
 };
 use protocol::messages::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic;
-use protocol::messages::delete_share_group_state_response::{
-    DeleteStateResult, PartitionResult as DeletedPartition,
-};
-use protocol::messages::initialize_share_group_state_response::{
-    InitializeStateResult, PartitionResult as InitializedPartition,
-};
 use protocol::messages::share_group_describe_response::DescribedGroup;
 use protocol::messages::{
-    AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, DeleteShareGroupStateResponse,
-    GroupId, InitializeShareGroupStateResponse, ShareGroupHeartbeatRequest,
+    AlterShareGroupOffsetsRequest, DeleteShareGroupOffsetsRequest, ShareGroupHeartbeatRequest,
     ShareGroupHeartbeatResponse, TopicName,
 };
-use protocol::{StrBytes, TopicId};
+use protocol::{ErrorCode, StrBytes, TopicId};
 
 use super::consumer_groups::show_topics;
 use super::{Args, START, code_name, short_id, show_text};
@@ -79,54 +73,16 @@ pub(crate) fn delete_share_offsets(args: &mut Args) -> GroupRequest {
 }
 
 /// What the share coordinator says of every partition of a command.
-pub(crate) fn answer(command: GroupCommand, code: i16) -> GroupRequest {
-    let message = (code != 0).then(|| StrBytes::from_static_str("said so"));
-    let change = match command {
-        GroupCommand::InitializeShareGroupState {
-            for_request,
-            request,
-        } => {
-            let results = request.topics.iter().map(|topic| {
-                let partitions = topic.partitions.iter().map(|partition| {
-                    InitializedPartition::default()
-                        .with_partition(partition.partition)
-                        .with_error_code(code)
-                        .with_error_message(message.clone())
-                });
-                InitializeStateResult::default()
-                    .with_topic_id(topic.topic_id)
-                    .with_partitions(partitions.collect())
-            });
-            ShareStateChange::Initialized {
-                group_id: GroupId(request.group_id.clone()),
-                for_request,
-                response: InitializeShareGroupStateResponse::default()
-                    .with_results(results.collect()),
-            }
-        }
-        GroupCommand::DeleteShareGroupState {
-            for_request,
-            request,
-        } => {
-            let results = request.topics.iter().map(|topic| {
-                let partitions = topic.partitions.iter().map(|partition| {
-                    DeletedPartition::default()
-                        .with_partition(partition.partition)
-                        .with_error_code(code)
-                        .with_error_message(message.clone())
-                });
-                DeleteStateResult::default()
-                    .with_topic_id(topic.topic_id)
-                    .with_partitions(partitions.collect())
-            });
-            ShareStateChange::Deleted {
-                group_id: GroupId(request.group_id.clone()),
-                for_request,
-                response: DeleteShareGroupStateResponse::default().with_results(results.collect()),
-            }
-        }
+pub(crate) fn answer(command: &GroupCommand, code: i16) -> GroupRequest {
+    let answer = |_| match ErrorCode::try_from_code(code) {
+        None => ShareStateResponse::Done,
+        Some(code) => ShareStateResponse::Refused {
+            code,
+            message: Some("said so"),
+        },
     };
-    GroupRequest::ShareStateChanged(change)
+    let answers = command.requests().into_iter().map(answer).map(Ok);
+    GroupRequest::ShareStateChanged(command.answered(answers.collect()))
 }
 
 pub(crate) fn show_command(command: &GroupCommand) -> String {

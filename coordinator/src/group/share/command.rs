@@ -13,19 +13,19 @@ use protocol::messages::delete_share_group_state_request::{
     DeleteStateData, PartitionData as DeletedPartition,
 };
 use protocol::messages::delete_share_group_state_response::{
-    DeleteStateResult, PartitionResult as NotDeleted,
+    DeleteStateResult, PartitionResult as DeleteResult,
 };
 use protocol::messages::initialize_share_group_state_request::{
     InitializeStateData, PartitionData as InitializedPartition,
 };
 use protocol::messages::initialize_share_group_state_response::{
-    InitializeStateResult, PartitionResult as NotInitialized,
+    InitializeStateResult, PartitionResult as InitializeResult,
 };
 use protocol::messages::{
     AlterShareGroupOffsetsResponse, DeleteShareGroupStateRequest, DeleteShareGroupStateResponse,
     GroupId, InitializeShareGroupStateRequest, InitializeShareGroupStateResponse,
 };
-use protocol::{ErrorCode, StrBytes, TopicId};
+use protocol::{ErrorCode, Offset, StrBytes, TopicId};
 use uuid::Uuid;
 
 use super::super::turn::{AfterAppend, Turn, text};
@@ -34,11 +34,12 @@ use super::group::ShareGroup;
 use super::record::ShareGroupEntry;
 use super::state::ByTopic;
 use crate::ReplyTo;
+use crate::share_state::{SharePartitionKey, ShareStateRequest, ShareStateResponse, StateEpoch};
 
 /// The start offset of a share partition where `share.auto.offset.reset` is to decide.
 const NO_OFFSET: i64 = -1;
 
-/// Work for the share coordinator. What it answered comes back as a [`ShareStateChange`].
+/// Work for the share coordinator. What it answered comes back as a [`GroupCommandAnswer`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupCommand {
     InitializeShareGroupState {
@@ -55,7 +56,7 @@ pub enum GroupCommand {
 /// What the share coordinator answered to a command. Where it could not be asked, whoever carries
 /// out commands answers for it, an error for each partition.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ShareStateChange {
+pub enum GroupCommandAnswer {
     Initialized {
         group_id: GroupId,
         for_request: Option<Uuid>,
@@ -76,8 +77,65 @@ impl GroupCommand {
         }
     }
 
-    /// What follows where nothing of it was done.
-    pub fn refused(&self, code: ErrorCode) -> ShareStateChange {
+    /// What the share coordinator is to be asked, a share partition each.
+    pub fn requests(&self) -> Vec<ShareStateRequest> {
+        let key = |topic_id: Uuid, partition| SharePartitionKey {
+            group_id: Arc::from(self.group_id().as_str()),
+            topic_id: TopicId(topic_id),
+            partition,
+        };
+        match self {
+            GroupCommand::InitializeShareGroupState { request, .. } => {
+                let topics = request.topics.iter().flat_map(|topic| {
+                    topic.partitions.iter().map(|partition| {
+                        let start_offset = partition.start_offset;
+                        ShareStateRequest::Initialize {
+                            key: key(topic.topic_id, partition.partition),
+                            state_epoch: StateEpoch(partition.state_epoch),
+                            start_offset: (start_offset != NO_OFFSET)
+                                .then_some(Offset(start_offset)),
+                        }
+                    })
+                });
+                topics.collect()
+            }
+            GroupCommand::DeleteShareGroupState { request, .. } => {
+                let topics = request.topics.iter().flat_map(|topic| {
+                    topic.partitions.iter().map(|partition| {
+                        let key = key(topic.topic_id, partition.partition);
+                        ShareStateRequest::Delete { key }
+                    })
+                });
+                topics.collect()
+            }
+        }
+    }
+
+    /// What follows from the answers to [`GroupCommand::requests`], in their order. Where one is
+    /// missing, nobody could be asked.
+    pub fn answered(
+        &self,
+        answers: Vec<Result<ShareStateResponse, ErrorCode>>,
+    ) -> GroupCommandAnswer {
+        let mut answers = answers.into_iter();
+        // Code and message, 0 and none for what went well.
+        let mut next = || match answers.next() {
+            Some(Ok(ShareStateResponse::Refused { code, message })) => {
+                let own = || message_of(code);
+                let message = message.map(StrBytes::from_static_str);
+                (code.code(), message.or_else(own))
+            }
+            Some(Ok(
+                ShareStateResponse::Done
+                | ShareStateResponse::Read { .. }
+                | ShareStateResponse::Summary { .. },
+            )) => (0, None),
+            Some(Err(code)) => (code.code(), message_of(code)),
+            None => {
+                let code = ErrorCode::CoordinatorNotAvailable;
+                (code.code(), message_of(code))
+            }
+        };
         match self {
             GroupCommand::InitializeShareGroupState {
                 for_request,
@@ -85,20 +143,21 @@ impl GroupCommand {
             } => {
                 let results = request.topics.iter().map(|topic| {
                     let partitions = topic.partitions.iter().map(|partition| {
-                        NotInitialized::default()
+                        let (code, message) = next();
+                        InitializeResult::default()
                             .with_partition(partition.partition)
-                            .with_error_code(code.code())
-                            .with_error_message(message_of(code))
+                            .with_error_code(code)
+                            .with_error_message(message)
                     });
                     InitializeStateResult::default()
                         .with_topic_id(topic.topic_id)
                         .with_partitions(partitions.collect())
                 });
-                ShareStateChange::Initialized {
+                let results = results.collect();
+                GroupCommandAnswer::Initialized {
                     group_id: GroupId(request.group_id.clone()),
                     for_request: *for_request,
-                    response: InitializeShareGroupStateResponse::default()
-                        .with_results(results.collect()),
+                    response: InitializeShareGroupStateResponse::default().with_results(results),
                 }
             }
             GroupCommand::DeleteShareGroupState {
@@ -107,20 +166,21 @@ impl GroupCommand {
             } => {
                 let results = request.topics.iter().map(|topic| {
                     let partitions = topic.partitions.iter().map(|partition| {
-                        NotDeleted::default()
+                        let (code, message) = next();
+                        DeleteResult::default()
                             .with_partition(partition.partition)
-                            .with_error_code(code.code())
-                            .with_error_message(message_of(code))
+                            .with_error_code(code)
+                            .with_error_message(message)
                     });
                     DeleteStateResult::default()
                         .with_topic_id(topic.topic_id)
                         .with_partitions(partitions.collect())
                 });
-                ShareStateChange::Deleted {
+                let results = results.collect();
+                GroupCommandAnswer::Deleted {
                     group_id: GroupId(request.group_id.clone()),
                     for_request: *for_request,
-                    response: DeleteShareGroupStateResponse::default()
-                        .with_results(results.collect()),
+                    response: DeleteShareGroupStateResponse::default().with_results(results),
                 }
             }
         }
@@ -147,11 +207,11 @@ pub(crate) fn message_of(code: ErrorCode) -> Option<StrBytes> {
     Some(StrBytes::from_static_str(message))
 }
 
-impl ShareStateChange {
+impl GroupCommandAnswer {
     pub fn group_id(&self) -> &GroupId {
         match self {
-            ShareStateChange::Initialized { group_id, .. }
-            | ShareStateChange::Deleted { group_id, .. } => group_id,
+            GroupCommandAnswer::Initialized { group_id, .. }
+            | GroupCommandAnswer::Deleted { group_id, .. } => group_id,
         }
     }
 }
@@ -255,11 +315,11 @@ impl GroupShard {
         &mut self,
         turn: &mut Turn,
         token: ReplyTo,
-        change: &ShareStateChange,
+        change: &GroupCommandAnswer,
     ) {
         turn.reply(token, GroupResponse::ShareStateChanged);
         match change {
-            ShareStateChange::Initialized {
+            GroupCommandAnswer::Initialized {
                 group_id,
                 for_request,
                 response,
@@ -267,7 +327,7 @@ impl GroupShard {
                 let awaited = for_request.and_then(|id| self.awaited.remove(&id));
                 self.state_initialized(turn, group_id, awaited, response);
             }
-            ShareStateChange::Deleted {
+            GroupCommandAnswer::Deleted {
                 group_id,
                 for_request,
                 response,

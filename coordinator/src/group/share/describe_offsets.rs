@@ -87,7 +87,7 @@ impl DescribedOffsets {
         view: &dyn MetadataView,
     ) -> Self {
         let topics = partitions.into_iter().filter_map(|(topic_id, partitions)| {
-            let name = TopicName(text(&*view.topic_name(topic_id)?));
+            let name = TopicName(text(&view.topic_name(topic_id)?));
             let partitions: BTreeSet<i32> = partitions.into_iter().collect();
             (!partitions.is_empty()).then_some((topic_id, (name, partitions)))
         });

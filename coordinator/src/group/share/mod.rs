@@ -18,7 +18,7 @@ mod update;
 
 pub(crate) use checks::refuse_heartbeat;
 pub(crate) use command::{Awaited, message_of};
-pub use command::{GroupCommand, ShareStateChange};
+pub use command::{GroupCommand, GroupCommandAnswer};
 pub use describe_offsets::{DescribedOffsets, SharePartitionSummary};
 
 use protocol::messages::ShareGroupHeartbeatResponse;
