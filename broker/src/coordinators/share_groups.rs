@@ -4,13 +4,23 @@
 //! it was initialized anew; each is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use coordinator::RequestMeta;
 use coordinator::group::{GroupCommand, GroupRequest};
+use coordinator::share_state::ShareStateResponse;
+use protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use super::groups::GROUP_TOPIC;
+use super::share_state::SHARE_STATE_TOPIC;
 use crate::api::Node;
+use crate::internal_topics;
+
+/// How often a share coordinator that cannot answer now is asked, and the wait before it is asked
+/// again.
+const ATTEMPTS: usize = 5;
+const BACKOFF: Duration = Duration::from_millis(100);
 
 /// Carries the commands of all shards out until `stop`.
 pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
@@ -25,22 +35,68 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
         let Some(command) = command else { return };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = carry_out(&node, command) => {}
+            () = carry_out(&node, &command) => {}
         }
     }
 }
 
-async fn carry_out(node: &Arc<Node>, command: GroupCommand) {
-    // Nobody keeps state of share partitions here yet.
-    let change = command.answered(Vec::new());
-    let meta = RequestMeta {
+async fn carry_out(node: &Arc<Node>, command: &GroupCommand) {
+    let mut answers = ask(node, command).await;
+    for attempt in 1..ATTEMPTS {
+        if !answers.iter().any(may_come_right) {
+            break;
+        }
+        tokio::time::sleep(BACKOFF * (1 << attempt)).await;
+        // What went well may be asked for again.
+        answers = ask(node, command).await;
+    }
+    let request = GroupRequest::ShareStateChanged(command.answered(answers));
+    let partitions = partitions_of(node, GROUP_TOPIC);
+    node.groups.ask(own_meta(), request, partitions).await;
+}
+
+async fn ask(
+    node: &Arc<Node>,
+    command: &GroupCommand,
+) -> Vec<Result<ShareStateResponse, ErrorCode>> {
+    let requests = command.requests();
+    if let Err(code) = internal_topics::ensure(node, SHARE_STATE_TOPIC).await {
+        return vec![Err(code); requests.len()];
+    }
+    let partitions = partitions_of(node, SHARE_STATE_TOPIC);
+    let states = &node.share_states;
+    states.ask_each(&own_meta(), requests, partitions).await
+}
+
+/// Whether it is worth asking again.
+fn may_come_right(answer: &Result<ShareStateResponse, ErrorCode>) -> bool {
+    let code = match answer {
+        Ok(ShareStateResponse::Refused { code, .. }) | Err(code) => *code,
+        Ok(
+            ShareStateResponse::Done
+            | ShareStateResponse::Read { .. }
+            | ShareStateResponse::Summary { .. },
+        ) => return false,
+    };
+    matches!(
+        code,
+        ErrorCode::CoordinatorNotAvailable
+            | ErrorCode::CoordinatorLoadInProgress
+            | ErrorCode::NotCoordinator
+    )
+}
+
+fn partitions_of(node: &Node, topic: &str) -> Option<i32> {
+    let image = node.controller.image();
+    let topic = image.topics.by_name(topic);
+    topic.map(|topic| topic.partition_count())
+}
+
+/// Of what this node asks itself.
+fn own_meta() -> RequestMeta {
+    RequestMeta {
         api_version: 0,
         client_id: Arc::from(""),
         client_host: Arc::from(""),
-    };
-    let image = node.controller.image();
-    let topic = image.topics.by_name(GROUP_TOPIC);
-    let partitions = topic.map(|topic| topic.partition_count());
-    let request = GroupRequest::ShareStateChanged(change);
-    node.groups.ask(meta, request, partitions).await;
+    }
 }
