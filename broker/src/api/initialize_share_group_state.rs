@@ -14,7 +14,10 @@ pub(super) async fn handle(
     request: InitializeShareGroupStateRequest,
 ) -> InitializeShareGroupStateResponse {
     let group_id = request.group_id;
-    let asked = request.topics.into_iter().map(|topic| Asked {
+    // As upstream; of the other APIs of share state, one such topic leaves the answer empty.
+    let topics = request.topics.into_iter();
+    let topics = topics.filter(|topic| !topic.partitions.is_empty());
+    let asked = topics.map(|topic| Asked {
         topic_id: topic.topic_id,
         requests: topic
             .partitions
