@@ -7,7 +7,7 @@ mod support;
 use protocol::ErrorCode;
 use protocol::messages::{
     DeleteShareGroupStateRequest, FindCoordinatorRequest, InitializeShareGroupStateRequest,
-    ReadShareGroupStateRequest, ReadShareGroupStateSummaryRequest, UpdateFeaturesRequest,
+    ReadShareGroupStateRequest, ReadShareGroupStateSummaryRequest,
     WriteShareGroupStateRequest, delete_share_group_state_request,
     initialize_share_group_state_request, read_share_group_state_request,
     read_share_group_state_summary_request, write_share_group_state_request,
