@@ -429,6 +429,15 @@ fn refuse_groups(client: &mut Client, covered: &mut BTreeSet<i16>, id: Uuid) {
         |_| ListGroupsRequest::default();
         |_| ConsumerGroupHeartbeatRequest::default().with_group_id(group());
         |_| ConsumerGroupDescribeRequest::default().with_group_ids(vec![group()]);
+        |_| ShareGroupHeartbeatRequest::default().with_group_id(group());
+        |_| ShareGroupDescribeRequest::default().with_group_ids(vec![group()]);
+        |_| DescribeShareGroupOffsetsRequest::default().with_groups(vec![
+            describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup::default()
+                .with_group_id(group())
+                .with_topics(None),
+        ]);
+        |_| AlterShareGroupOffsetsRequest::default().with_group_id(group());
+        |_| DeleteShareGroupOffsetsRequest::default().with_group_id(group());
     }
 }
 
@@ -534,6 +543,26 @@ fn refuse_client_metrics(client: &mut Client, covered: &mut BTreeSet<i16>) {
     }
 }
 
+fn refuse_share_states(client: &mut Client, covered: &mut BTreeSet<i16>) {
+    macro_rules! of_a_partition {
+        ($($request:ident $module:ident $topic:ident;)*) => {
+            refused_everywhere! { client, covered: $(
+                |_| $request::default().with_group_id(text("g")).with_topics(vec![
+                    $module::$topic::default().with_partitions(vec![Default::default()]),
+                ]);
+            )*}
+        };
+    }
+    of_a_partition! {
+        InitializeShareGroupStateRequest initialize_share_group_state_request InitializeStateData;
+        ReadShareGroupStateRequest read_share_group_state_request ReadStateData;
+        WriteShareGroupStateRequest write_share_group_state_request WriteStateData;
+        DeleteShareGroupStateRequest delete_share_group_state_request DeleteStateData;
+        ReadShareGroupStateSummaryRequest read_share_group_state_summary_request
+            ReadStateSummaryData;
+    }
+}
+
 #[test]
 fn every_api_at_every_version_can_be_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -546,6 +575,7 @@ fn every_api_at_every_version_can_be_refused() {
     refuse_administration(client, covered);
     refuse_transactions(client, covered);
     refuse_client_metrics(client, covered);
+    refuse_share_states(client, covered);
     let all: BTreeSet<i16> = APIS.iter().map(|api| api.key).collect();
     assert_eq!(*covered, all);
     node.http().delete("/v1/faults").ok();

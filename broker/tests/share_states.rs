@@ -7,10 +7,10 @@ mod support;
 use protocol::ErrorCode;
 use protocol::messages::{
     DeleteShareGroupStateRequest, FindCoordinatorRequest, InitializeShareGroupStateRequest,
-    ReadShareGroupStateRequest, ReadShareGroupStateSummaryRequest,
-    WriteShareGroupStateRequest, delete_share_group_state_request,
-    initialize_share_group_state_request, read_share_group_state_request,
-    read_share_group_state_summary_request, write_share_group_state_request,
+    ReadShareGroupStateRequest, ReadShareGroupStateSummaryRequest, WriteShareGroupStateRequest,
+    delete_share_group_state_request, initialize_share_group_state_request,
+    read_share_group_state_request, read_share_group_state_summary_request,
+    write_share_group_state_request,
 };
 use serde_json::json;
 use support::requests::{checked, text};

@@ -46,6 +46,7 @@ top_level! {
     ListPartitionReassignmentsResponse;
     PushTelemetryResponse;
     SaslHandshakeResponse;
+    ShareGroupHeartbeatResponse;
     SyncGroupResponse;
 }
 
@@ -60,6 +61,7 @@ macro_rules! with_parts {
 }
 
 with_parts! {
+    DeleteShareGroupOffsetsResponse: responses;
     DescribeLogDirsResponse: results;
     LeaveGroupResponse: members;
     UpdateFeaturesResponse: results;
@@ -87,6 +89,7 @@ parts! {
     DescribeGroupsResponse: groups;
     DescribeTransactionsResponse: transaction_states;
     IncrementalAlterConfigsResponse: responses;
+    ShareGroupDescribeResponse: groups;
 }
 
 /// A code of each partition of each topic.
@@ -125,6 +128,7 @@ macro_rules! with_partitions {
 }
 
 with_partitions! {
+    AlterShareGroupOffsetsResponse: responses partitions;
     DescribeQuorumResponse: topics partitions;
     ElectLeadersResponse: replica_election_results partition_result;
     FetchResponse: responses partitions;
@@ -154,6 +158,12 @@ error_codes! {
     DescribeTopicPartitionsResponse: |it| it.topics.iter().flat_map(|topic| {
         let partitions = topic.partitions.iter().map(|part| part.error_code);
         std::iter::once(topic.error_code).chain(partitions)
+    });
+    // Of a group only what went wrong.
+    DescribeShareGroupOffsetsResponse: |it| it.groups.iter().flat_map(|group| {
+        let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+        let group = Some(group.error_code).filter(|code| *code != 0);
+        group.into_iter().chain(partitions.map(|it| it.error_code))
     });
     OffsetFetchResponse: |it| {
         let old = it.topics.iter().flat_map(|topic| topic.partitions.iter().map(|it| it.error_code));

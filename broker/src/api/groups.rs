@@ -42,6 +42,11 @@ pub(super) fn are_consumer_groups_served(ctx: &RequestContext) -> bool {
         && protocols.any(|protocol| protocol.eq_ignore_ascii_case("consumer"))
 }
 
+/// Whether share groups are served: the cluster's feature level has them.
+pub(super) fn are_share_groups_served(ctx: &RequestContext) -> bool {
+    ctx.image.features.level(controller::SHARE_VERSION) >= 1
+}
+
 /// The name of a topic that is known by id, if it exists.
 pub(super) fn name_of(ctx: &RequestContext, id: Uuid) -> Option<TopicName> {
     let topic = ctx.image.topics.by_id(TopicId(id))?;

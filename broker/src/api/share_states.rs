@@ -131,7 +131,7 @@ fn outcome(answer: Result<ShareStateResponse, ErrorCode>, what: &str) -> Outcome
 }
 
 /// What an error code means.
-fn words(code: ErrorCode) -> StrBytes {
+pub(super) fn words(code: ErrorCode) -> StrBytes {
     // Kafka's enum is not ours: the other codes speak for themselves.
     #[allow(clippy::wildcard_enum_match_arm)]
     let words = match code {
@@ -144,6 +144,14 @@ fn words(code: ErrorCode) -> StrBytes {
         }
         ErrorCode::NotCoordinator => "This is not the correct coordinator.",
         ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::UnsupportedVersion => "The version of API is not supported.",
+        ErrorCode::UnknownServerError => {
+            "The server experienced an unexpected error when processing the request."
+        }
+        ErrorCode::CoordinatorLoadInProgress => {
+            "The coordinator is loading and hence can't process requests."
+        }
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
         other => return StrBytes::from_string(other.to_string()),
     };
     StrBytes::from_static_str(words)

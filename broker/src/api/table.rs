@@ -124,11 +124,16 @@ apis! {
     push_telemetry PushTelemetry(PushTelemetryRequest) 0..=0;
     list_config_resources ListConfigResources(ListConfigResourcesRequest) 0..=1;
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
+    share_group_heartbeat ShareGroupHeartbeat(ShareGroupHeartbeatRequest) 1..=1;
+    share_group_describe ShareGroupDescribe(ShareGroupDescribeRequest) 1..=1;
     initialize_share_group_state InitializeShareGroupState(InitializeShareGroupStateRequest) 0..=0;
     read_share_group_state ReadShareGroupState(ReadShareGroupStateRequest) 0..=0;
     write_share_group_state WriteShareGroupState(WriteShareGroupStateRequest) 0..=1;
     delete_share_group_state DeleteShareGroupState(DeleteShareGroupStateRequest) 0..=0;
     read_share_group_state_summary ReadShareGroupStateSummary(ReadShareGroupStateSummaryRequest) 0..=1;
+    describe_share_group_offsets DescribeShareGroupOffsets(DescribeShareGroupOffsetsRequest) 0..=1;
+    alter_share_group_offsets AlterShareGroupOffsets(AlterShareGroupOffsetsRequest) 0..=0;
+    delete_share_group_offsets DeleteShareGroupOffsets(DeleteShareGroupOffsetsRequest) 0..=0;
 }
 
 /// The row of an API key.

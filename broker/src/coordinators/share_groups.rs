@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use coordinator::RequestMeta;
 use coordinator::group::{GroupCommand, GroupRequest};
-use coordinator::share_state::ShareStateResponse;
+use coordinator::share_state::{ShareStateRequest, ShareStateResponse};
 use protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
@@ -41,25 +41,37 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
 }
 
 async fn carry_out(node: &Arc<Node>, command: &GroupCommand) {
-    let mut answers = ask(node, command).await;
+    let answers = ask_patiently(node, command.requests()).await;
+    let request = GroupRequest::ShareStateChanged(command.answered(answers));
+    let partitions = partitions_of(node, GROUP_TOPIC);
+    node.groups.ask(own_meta(), request, partitions).await;
+}
+
+/// Asks the share coordinator, and waits a while where it cannot answer yet. The answers are in the
+/// order of the requests.
+pub(crate) async fn ask_patiently(
+    node: &Arc<Node>,
+    requests: Vec<ShareStateRequest>,
+) -> Vec<Result<ShareStateResponse, ErrorCode>> {
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    let mut answers = ask(node, requests.clone()).await;
     for attempt in 1..ATTEMPTS {
         if !answers.iter().any(may_come_right) {
             break;
         }
         tokio::time::sleep(BACKOFF * (1 << attempt)).await;
         // What went well may be asked for again.
-        answers = ask(node, command).await;
+        answers = ask(node, requests.clone()).await;
     }
-    let request = GroupRequest::ShareStateChanged(command.answered(answers));
-    let partitions = partitions_of(node, GROUP_TOPIC);
-    node.groups.ask(own_meta(), request, partitions).await;
+    answers
 }
 
 async fn ask(
     node: &Arc<Node>,
-    command: &GroupCommand,
+    requests: Vec<ShareStateRequest>,
 ) -> Vec<Result<ShareStateResponse, ErrorCode>> {
-    let requests = command.requests();
     if let Err(code) = internal_topics::ensure(node, SHARE_STATE_TOPIC).await {
         return vec![Err(code); requests.len()];
     }

@@ -16,8 +16,11 @@ use crate::api::APIS;
 
 /// APIs whose answers can carry an error for single partitions, by key: Produce, Fetch,
 /// ListOffsets, Metadata, OffsetCommit, OffsetFetch, DeleteRecords, OffsetForLeaderEpoch,
-/// AddPartitionsToTxn, WriteTxnMarkers, TxnOffsetCommit.
-const OF_PARTITIONS: [i16; 11] = [0, 1, 2, 3, 8, 9, 21, 23, 24, 27, 28];
+/// AddPartitionsToTxn, WriteTxnMarkers, TxnOffsetCommit, those of share state, and those that
+/// describe, alter and delete the offsets of share groups.
+const OF_PARTITIONS: [i16; 19] = [
+    0, 1, 2, 3, 8, 9, 21, 23, 24, 27, 28, 83, 84, 85, 86, 87, 90, 91, 92,
+];
 const FETCH: i16 = 1;
 /// Errors of a fetch as such; any other belongs to its partitions.
 const OF_FETCHES: [ErrorCode; 6] = [
