@@ -27,6 +27,11 @@ pub(crate) fn coordinator_config(config: &ServerConfig) -> GroupCoordinatorConfi
         group_consumer_max_size: broker.group_consumer_max_size,
         group_consumer_assignors: assignors(&broker.group_consumer_assignors),
         group_consumer_migration_policy: migration_policy(&broker.group_consumer_migration_policy),
+        group_share_session_timeout_ms: broker.group_share_session_timeout_ms,
+        group_share_heartbeat_interval_ms: broker.group_share_heartbeat_interval_ms,
+        group_share_assignment_interval_ms: broker.group_share_assignment_interval_ms,
+        group_share_max_size: broker.group_share_max_size,
+        group_share_initialize_retry_interval_ms: broker.group_share_initialize_retry_interval_ms,
         ..GroupCoordinatorConfig::default()
     }
 }

@@ -7,12 +7,13 @@ pub(super) const AUTOTUNING: &str = "the system sizes the buffers of a socket as
 pub(super) const CLEANER_BUFFERS: &str =
     "batches are read one by one, and the map of keys grows as it is filled";
 pub(super) const CORDONING: &str = "log directories cannot be cordoned yet";
-pub(super) const GROUPS: &str = "share and streams groups are not there yet";
+pub(super) const GROUPS: &str = "streams groups are not there yet";
 pub(super) const HOUSEKEEPING: &str = "housekeeping has its own rhythm";
 pub(super) const INDEX: &str = "the offset index is not a file of a fixed size";
 pub(super) const LEVEL: &str = "the broker compresses at the codec's own default level";
 pub(super) const LOADING: &str = "coordinators read their logs in steps of 1 MiB";
 pub(super) const METRICS: &str = "metrics are not there yet";
+pub(super) const ONE_ASSIGNOR: &str = "there is one assignor of share groups";
 pub(super) const ONE_LOG_DIR: &str = "the Raft log lies in the one log directory";
 pub(super) const ONE_NODE: &str = "a cluster has one node yet";
 pub(super) const PLUG_IN: &str = "no class is ever loaded";

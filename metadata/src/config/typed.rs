@@ -193,6 +193,12 @@ typed_config! {
     group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
     group_max_size: i32 = "group.max.size";
     group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
+    group_share_assignment_interval_ms: i32 = "group.share.assignment.interval.ms";
+    group_share_heartbeat_interval_ms: i32 = "group.share.heartbeat.interval.ms";
+    group_share_initialize_retry_interval_ms: i32 = "group.share.initialize.retry.interval.ms";
+    group_share_max_share_sessions: i32 = "group.share.max.share.sessions";
+    group_share_max_size: i32 = "group.share.max.size";
+    group_share_session_timeout_ms: i32 = "group.share.session.timeout.ms";
     inter_broker_listener_name: Option<String> = "inter.broker.listener.name";
     listener_security_protocol_map: String = "listener.security.protocol.map";
     listeners: Vec<String> = "listeners";

@@ -25,6 +25,11 @@ fn the_coordinator_reads_the_brokers_settings() {
             "group.consumer.assignors",
             "org.apache.kafka.coordinator.group.assignor.RangeAssignor,uniform",
         ),
+        ("group.share.session.timeout.ms", "47000"),
+        ("group.share.heartbeat.interval.ms", "7000"),
+        ("group.share.assignment.interval.ms", "2"),
+        ("group.share.max.size", "8"),
+        ("group.share.initialize.retry.interval.ms", "9"),
     ]));
     assert_eq!(config.group_consumer_session_timeout_ms, 46_000);
     assert_eq!(config.group_consumer_heartbeat_interval_ms, 6_000);
@@ -35,4 +40,9 @@ fn the_coordinator_reads_the_brokers_settings() {
     assert_eq!(policy, ConsumerGroupMigrationPolicy::Upgrade);
     let assignors = config.group_consumer_assignors;
     assert_eq!(assignors, [Arc::from("range"), Arc::from("uniform")]);
+    assert_eq!(config.group_share_session_timeout_ms, 47_000);
+    assert_eq!(config.group_share_heartbeat_interval_ms, 7_000);
+    assert_eq!(config.group_share_assignment_interval_ms, 2);
+    assert_eq!(config.group_share_max_size, 8);
+    assert_eq!(config.group_share_initialize_retry_interval_ms, 9);
 }

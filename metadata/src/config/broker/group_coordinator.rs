@@ -3,7 +3,7 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{ASYNC_RUNTIME, GROUPS, LOADING, SMALL_BATCHES, WRITES};
+use super::super::ignored::{ASYNC_RUNTIME, GROUPS, LOADING, ONE_ASSIGNOR, SMALL_BATCHES, WRITES};
 use super::super::valid::Valid;
 
 config_table! {
@@ -75,30 +75,29 @@ config_table! {
     /// How often the topics behind a subscription by pattern are looked up anew.
     "group.consumer.regex.refresh.interval.ms" Int = "600000", at_least(10000), internal;
     /// How long a member of a share group may be silent.
-    "group.share.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
+    "group.share.session.timeout.ms" Int = "45000", at_least(1);
     /// The shortest session timeout a share group may be given.
-    "group.share.min.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
+    "group.share.min.session.timeout.ms" Int = "45000", at_least(1);
     /// The longest session timeout a share group may be given.
-    "group.share.max.session.timeout.ms" Int = "60000", at_least(1), ignored(GROUPS);
+    "group.share.max.session.timeout.ms" Int = "60000", at_least(1);
     /// How often a member of a share group sends a heartbeat.
-    "group.share.heartbeat.interval.ms" Int = "5000", at_least(1), ignored(GROUPS);
+    "group.share.heartbeat.interval.ms" Int = "5000", at_least(1);
     /// The shortest heartbeat interval a share group may be given.
-    "group.share.min.heartbeat.interval.ms" Int = "5000", at_least(1), ignored(GROUPS);
+    "group.share.min.heartbeat.interval.ms" Int = "5000", at_least(1);
     /// The longest heartbeat interval a share group may be given.
-    "group.share.max.heartbeat.interval.ms" Int = "15000", at_least(1), ignored(GROUPS);
+    "group.share.max.heartbeat.interval.ms" Int = "15000", at_least(1);
     /// The most members of a share group.
-    "group.share.max.size" Int = "200", between(1, 1000), ignored(GROUPS);
+    "group.share.max.size" Int = "200", between(1, 1000);
     /// The assignor of share groups; just one.
-    "group.share.assignors" List = "simple", non_empty_list, ignored(GROUPS);
+    "group.share.assignors" List = "simple", non_empty_list, ignored(ONE_ASSIGNOR);
     /// The shortest time between two assignments of a share group.
-    "group.share.assignment.interval.ms" Int = "1000", at_least(0), cluster_wide, ignored(GROUPS);
+    "group.share.assignment.interval.ms" Int = "1000", at_least(0), cluster_wide;
     /// The shortest assignment interval a share group may be given.
-    "group.share.min.assignment.interval.ms" Int = "0", at_least(0), ignored(GROUPS);
+    "group.share.min.assignment.interval.ms" Int = "0", at_least(0);
     /// The longest assignment interval a share group may be given.
-    "group.share.max.assignment.interval.ms" Int = "15000", at_least(0), ignored(GROUPS);
+    "group.share.max.assignment.interval.ms" Int = "15000", at_least(0);
     /// How long before initialising a share partition is tried again.
-    "group.share.initialize.retry.interval.ms" Int = "30000", at_least(1), internal,
-        ignored(GROUPS);
+    "group.share.initialize.retry.interval.ms" Int = "30000", at_least(1), internal;
     /// How long a member of a streams group may be silent.
     "group.streams.session.timeout.ms" Int = "45000", at_least(1), ignored(GROUPS);
     /// The shortest session timeout a streams group may be given.

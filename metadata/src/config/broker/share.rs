@@ -3,37 +3,33 @@
 //! Invariant: rows stand in upstream's order: the first wrong value is the one that is named.
 
 use super::super::def::config_table;
-use super::super::ignored::{
-    ASYNC_RUNTIME, GROUPS, LOADING, PLUG_IN, PURGATORY, SMALL_BATCHES, WRITES,
-};
+use super::super::ignored::{ASYNC_RUNTIME, LOADING, PLUG_IN, PURGATORY, SMALL_BATCHES, WRITES};
 
 config_table! {
     pub(super) const ROWS;
 
     /// How often a share group is given a record before it is given up.
-    "group.share.delivery.count.limit" Int = "5", between(2, 10), ignored(GROUPS);
+    "group.share.delivery.count.limit" Int = "5", between(2, 10);
     /// The highest delivery count limit a share group may be given.
-    "group.share.max.delivery.count.limit" Int = "10", between(5, 25), ignored(GROUPS);
+    "group.share.max.delivery.count.limit" Int = "10", between(5, 25);
     /// The lowest delivery count limit a share group may be given.
-    "group.share.min.delivery.count.limit" Int = "2", between(2, 5), ignored(GROUPS);
+    "group.share.min.delivery.count.limit" Int = "2", between(2, 5);
     /// How long a member of a share group holds a record.
-    "group.share.record.lock.duration.ms" Int = "30000", between(1000, 3600000), ignored(GROUPS);
+    "group.share.record.lock.duration.ms" Int = "30000", between(1000, 3600000);
     /// The shortest lock a share group may be given.
-    "group.share.min.record.lock.duration.ms" Int = "15000", between(1000, 30000), ignored(GROUPS);
+    "group.share.min.record.lock.duration.ms" Int = "15000", between(1000, 30000);
     /// The longest lock a share group may be given.
-    "group.share.max.record.lock.duration.ms" Int = "60000", between(30000, 3600000),
-        ignored(GROUPS);
+    "group.share.max.record.lock.duration.ms" Int = "60000", between(30000, 3600000);
     /// How many records of a share partition may be held at once.
-    "group.share.partition.max.record.locks" Int = "2000", between(100, 10000), ignored(GROUPS);
+    "group.share.partition.max.record.locks" Int = "2000", between(100, 10000);
     /// The highest record lock limit a share group may be given.
-    "group.share.max.partition.max.record.locks" Int = "4000", between(2000, 10000),
-        ignored(GROUPS);
+    "group.share.max.partition.max.record.locks" Int = "4000", between(2000, 10000);
     /// The lowest record lock limit a share group may be given.
-    "group.share.min.partition.max.record.locks" Int = "100", between(100, 2000), ignored(GROUPS);
+    "group.share.min.partition.max.record.locks" Int = "100", between(100, 2000);
     /// How many finished share fetches may lie among the waiting ones.
     "share.fetch.purgatory.purge.interval.requests" Int = "1000", ignored(PURGATORY);
     /// How many share sessions a broker keeps.
-    "group.share.max.share.sessions" Int = "2000", at_least(1), ignored(GROUPS);
+    "group.share.max.share.sessions" Int = "2000", at_least(1);
     /// The class that stores the state of share groups.
     "group.share.persister.class.name" String =
         "org.apache.kafka.server.share.persister.DefaultStatePersister", internal, ignored(PLUG_IN);
