@@ -1,10 +1,8 @@
 //! DescribeShareGroupOffsets: how far share groups are in partitions (KIP-932).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coordinator::group::{DescribedOffsets, GroupRequest, GroupResponse, SharePartitionSummary};
-use coordinator::share_state::{ShareStateRequest, ShareStateResponse};
+use coordinator::group::{DescribedOffsets, GroupRequest, GroupResponse};
 use protocol::messages::describe_share_group_offsets_request::{
     DescribeShareGroupOffsetsRequestGroup, DescribeShareGroupOffsetsRequestTopic,
 };
@@ -84,7 +82,8 @@ async fn describe(
             DescribedOffsets::of_group(group_id.clone(), partitions?, &view)
         }
     };
-    let summaries = summaries(ctx, &group_id, described.places().collect()).await;
+    let places = described.places().collect();
+    let summaries = share_groups::summaries(&ctx.node, &group_id, places).await;
     let mut answer = described.answer(&summaries, |topic_id, index| end_of(ctx, topic_id, index));
     add_faults(ctx, &mut answer);
     Ok(answer)
@@ -107,42 +106,6 @@ fn check_topics(
         return Err(ErrorCode::UnknownServerError);
     }
     Ok(())
-}
-
-/// What the share coordinator has of these.
-async fn summaries(
-    ctx: &RequestContext,
-    group_id: &str,
-    places: Vec<(TopicId, i32)>,
-) -> BTreeMap<(TopicId, i32), SharePartitionSummary> {
-    let requests = places.iter().map(|(topic_id, partition)| {
-        let key = share_states::key(group_id, topic_id.0, *partition);
-        ShareStateRequest::ReadSummary { key }
-    });
-    let answers = share_groups::ask_patiently(&ctx.node, requests.collect()).await;
-    let known = places.into_iter().zip(answers);
-    let summaries = known.filter_map(|(place, answer)| match answer {
-        Ok(ShareStateResponse::Summary {
-            leader_epoch,
-            start_offset,
-            delivery_complete_count,
-            ..
-        }) => {
-            let summary = SharePartitionSummary {
-                start_offset: start_offset.map(|offset| offset.0),
-                leader_epoch: leader_epoch.0,
-                delivery_complete_count,
-            };
-            Some((place, summary))
-        }
-        Ok(
-            ShareStateResponse::Refused { .. }
-            | ShareStateResponse::Done
-            | ShareStateResponse::Read { .. },
-        )
-        | Err(_) => None,
-    });
-    summaries.collect()
 }
 
 /// Where consumers see a partition end.

@@ -30,7 +30,7 @@ struct World {
     dir: Arc<LogDir>,
     log: Arc<Log>,
     partition: Arc<Partition>,
-    groups: GroupCoordinator,
+    groups: Arc<GroupCoordinator>,
     _folder: tempfile::TempDir,
 }
 
@@ -61,9 +61,14 @@ fn topic() -> TopicName {
     TopicName(StrBytes::from_static_str("t"))
 }
 
-fn coordinator(dir: &Arc<LogDir>, partition: &Arc<Partition>) -> GroupCoordinator {
+fn coordinator(dir: &Arc<LogDir>, partition: &Arc<Partition>) -> Arc<GroupCoordinator> {
     let config = GroupCoordinatorConfig::default();
-    let groups = GroupCoordinator::new(config, 5000, dir.clone(), Clock::default());
+    let groups = Arc::new(GroupCoordinator::new(
+        config,
+        5000,
+        dir.clone(),
+        Clock::default(),
+    ));
     groups.lead(partition.clone());
     groups
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use coordinator::group::record::{Decoded, GroupRecord};
@@ -9,13 +10,14 @@ use coordinator::group::{
     DeletedTopic, GroupCommand, GroupCoordinatorConfig, GroupRequest, GroupResponse, GroupShard,
     MetadataView, OnError,
 };
+use coordinator::share_state::ShareStateResponse;
 use coordinator::{Loaded, RequestMeta, partition_for};
 use parking_lot::{Mutex, RwLock};
 use protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use protocol::{ErrorCode, TopicPartition};
 use storage::{Log, LogDir, VerificationGuard};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{MutexGuard, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::cluster_view::Cluster;
@@ -28,6 +30,10 @@ use crate::replica::Partition;
 /// Where groups and committed offsets live.
 pub(crate) const GROUP_TOPIC: &str = "__consumer_offsets";
 
+/// How many commands may wait. There is one for each share group that changes, and one for each
+/// request that waits for its answer; but who asks and goes away leaves its command behind.
+const COMMANDS: usize = 1_000;
+
 /// The group shards of this node.
 pub(crate) struct GroupCoordinator {
     config: GroupCoordinatorConfig,
@@ -36,10 +42,20 @@ pub(crate) struct GroupCoordinator {
     cluster: Arc<Cluster>,
     /// Of the offsets of deleted topics.
     removals: TaskTracker,
-    commands: mpsc::UnboundedSender<GroupCommand>,
-    /// Until somebody carries the commands out. They are as many as there are share groups that
-    /// change.
-    commanded: Mutex<Option<mpsc::UnboundedReceiver<GroupCommand>>>,
+    commands: mpsc::Sender<Commanded>,
+    /// Until somebody carries the commands out.
+    commanded: Mutex<Option<mpsc::Receiver<Commanded>>>,
+    /// How often the shards were held: commands of those before are not carried out.
+    holds: AtomicU64,
+    /// Held while a command is carried out, up to its answer, or while none is to be.
+    carrying_out: tokio::sync::Mutex<()>,
+}
+
+/// A command, with the partition whose shard gave it, and how often shards were held before that.
+pub(crate) struct Commanded {
+    pub(crate) command: GroupCommand,
+    partition: i32,
+    after_holds: u64,
 }
 
 /// A partition of `__consumer_offsets` whose shard has ended and whose requests wait.
@@ -76,7 +92,7 @@ impl GroupCoordinator {
             clock,
             commit_timeout_ms,
         };
-        let (commands, commanded) = mpsc::unbounded_channel();
+        let (commands, commanded) = mpsc::channel(COMMANDS);
         GroupCoordinator {
             config,
             ground,
@@ -85,23 +101,66 @@ impl GroupCoordinator {
             removals: TaskTracker::new(),
             commands,
             commanded: Mutex::new(Some(commanded)),
+            holds: AtomicU64::new(0),
+            carrying_out: tokio::sync::Mutex::default(),
         }
     }
 
     /// The commands of all shards, for the one who carries them out.
-    pub(crate) fn take_commands(&self) -> Option<mpsc::UnboundedReceiver<GroupCommand>> {
+    pub(crate) fn take_commands(&self) -> Option<mpsc::Receiver<Commanded>> {
         self.commanded.lock().take()
     }
 
+    /// Waits until no command is being carried out; none is until this is dropped.
+    pub(crate) async fn no_commands(&self) -> MutexGuard<'_, ()> {
+        self.carrying_out.lock().await
+    }
+
+    /// Whether the shard that gave the command goes on. For who has
+    /// [`GroupCoordinator::no_commands`].
+    pub(crate) fn is_current(&self, commanded: &Commanded) -> bool {
+        commanded.after_holds == self.holds.load(Ordering::Acquire)
+    }
+
+    /// Tells the shard that gave a command what the share coordinator answered.
+    pub(crate) async fn carried_out(
+        &self,
+        commanded: &Commanded,
+        answers: Vec<Result<ShareStateResponse, ErrorCode>>,
+    ) {
+        let shard = self.shards.read().get(&commanded.partition).cloned();
+        if let Some(shard) = shard {
+            let answer = commanded.command.answered(answers);
+            let request = GroupRequest::ShareStateChanged(answer);
+            // A shard that has ended has nobody who waits.
+            let _ = shard.ask(own_meta(), request).await;
+        }
+    }
+
+    /// Puts a command down to be carried out. Where there is no room, nobody could be asked.
+    fn command(self: &Arc<Self>, commanded: Commanded) {
+        match self.commands.try_send(commanded) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(commanded)) => {
+                let groups = self.clone();
+                let refuse = async move { groups.carried_out(&commanded, Vec::new()).await };
+                self.ground.runtime.spawn(refuse);
+            }
+            // The node stops.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+    }
+
     /// This node leads a partition of `__consumer_offsets` from now on.
-    pub(crate) fn lead(&self, partition: Arc<Partition>) {
+    pub(crate) fn lead(self: &Arc<Self>, partition: Arc<Partition>) {
         let (handle, mailbox) = runtime::mailbox();
         let index = partition.topic_partition().partition;
         self.start(partition, Loaded::GoesOn, mailbox);
         self.shards.write().insert(index, handle);
     }
 
-    /// Ends all shards, so that their logs can be put back. Who waits in one is told
+    /// Ends all shards, so that their logs can be put back; what they commanded is not carried out
+    /// any more. For who has [`GroupCoordinator::no_commands`]. Who waits in one is told
     /// `UNKNOWN_MEMBER_ID`, as whoever was a member; who asks from now on waits until
     /// [`GroupCoordinator::go_on`].
     pub(crate) async fn hold(&self) -> Vec<HeldGroups> {
@@ -118,11 +177,12 @@ impl GroupCoordinator {
         for shard in former {
             shard.retire(ErrorCode::UnknownMemberId).await;
         }
+        self.holds.fetch_add(1, Ordering::AcqRel);
         held
     }
 
     /// A held shard goes on: its groups are as the partition's log has them, without members.
-    pub(crate) fn go_on(&self, held: HeldGroups, partition: Arc<Partition>) {
+    pub(crate) fn go_on(self: &Arc<Self>, held: HeldGroups, partition: Arc<Partition>) {
         self.start(partition, Loaded::PutBack, held.mailbox);
     }
 
@@ -139,7 +199,12 @@ impl GroupCoordinator {
         View::new(self.ground.log_dir.clone(), log.clone()).forget()
     }
 
-    fn start(&self, partition: Arc<Partition>, how: Loaded, mailbox: Mailbox<GroupShard>) {
+    fn start(
+        self: &Arc<Self>,
+        partition: Arc<Partition>,
+        how: Loaded,
+        mailbox: Mailbox<GroupShard>,
+    ) {
         let index = partition.topic_partition().partition;
         let mut shard = GroupShard::new(self.config.clone(), index, uuid::Uuid::new_v4);
         let known = self.cluster.view();
@@ -147,9 +212,18 @@ impl GroupCoordinator {
         if let Some(view) = known {
             shard = shard.with_metadata(view);
         }
-        let commands = self.commands.clone();
-        // Nobody hears them any more only when the node stops.
-        let sink = Arc::new(move |command| drop(commands.send(command)));
+        // The shard must not keep the one who has the way to it.
+        let groups = Arc::downgrade(self);
+        let after_holds = self.holds.load(Ordering::Acquire);
+        let sink = Arc::new(move |command| {
+            if let Some(groups) = groups.upgrade() {
+                groups.command(Commanded {
+                    command,
+                    partition: index,
+                    after_holds,
+                });
+            }
+        });
         let shard = (shard, news);
         runtime::start::<_, GroupCodec>(&self.ground, shard, partition, how, mailbox, sink);
     }
@@ -263,14 +337,8 @@ impl GroupCoordinator {
     pub(crate) fn topics_deleted(self: &Arc<Self>, topics: Vec<DeletedTopic>) {
         let groups = self.clone();
         let remove = async move {
-            let meta = RequestMeta {
-                api_version: 0,
-                client_id: Arc::from(""),
-                client_host: Arc::from(""),
-            };
-            groups
-                .ask_all(&meta, &GroupRequest::TopicsDeleted(topics))
-                .await;
+            let request = GroupRequest::TopicsDeleted(topics);
+            groups.ask_all(&own_meta(), &request).await;
         };
         self.removals.spawn_on(remove, &self.ground.runtime);
     }
@@ -287,5 +355,14 @@ impl GroupCoordinator {
             answers.push(shard.ask(meta.clone(), request.clone()).await);
         }
         answers
+    }
+}
+
+/// Of what this node asks itself.
+fn own_meta() -> RequestMeta {
+    RequestMeta {
+        api_version: 0,
+        client_id: Arc::from(""),
+        client_host: Arc::from(""),
     }
 }

@@ -1,18 +1,19 @@
 //! Asks the share coordinator for what the groups command, and tells them what it answered.
 //!
 //! Invariant: the commands are carried out one after the other, so that state is never deleted after
-//! it was initialized anew; each is answered.
+//! it was initialized anew; each is answered, but those of shards that were held meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::RequestMeta;
-use coordinator::group::{GroupCommand, GroupRequest};
-use coordinator::share_state::{ShareStateRequest, ShareStateResponse};
-use protocol::ErrorCode;
+use coordinator::group::SharePartitionSummary;
+use coordinator::share_state::{SharePartitionKey, ShareStateRequest, ShareStateResponse};
+use protocol::{ErrorCode, TopicId};
 use tokio_util::sync::CancellationToken;
 
-use super::groups::GROUP_TOPIC;
+use super::groups::Commanded;
 use super::share_state::SHARE_STATE_TOPIC;
 use crate::api::Node;
 use crate::internal_topics;
@@ -35,21 +36,67 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
         let Some(command) = command else { return };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = carry_out(&node, &command) => {}
+            () = carry_out(&node, command) => {}
         }
     }
 }
 
-async fn carry_out(node: &Arc<Node>, command: &GroupCommand) {
-    let answers = ask_patiently(node, command.requests()).await;
-    let request = GroupRequest::ShareStateChanged(command.answered(answers));
-    let partitions = partitions_of(node, GROUP_TOPIC);
-    node.groups.ask(own_meta(), request, partitions).await;
+async fn carry_out(node: &Arc<Node>, commanded: Commanded) {
+    let _alone = node.groups.no_commands().await;
+    if node.groups.is_current(&commanded) {
+        let answers = ask_patiently(node, commanded.command.requests()).await;
+        node.groups.carried_out(&commanded, answers).await;
+    }
+}
+
+/// What the share coordinator has of these share partitions.
+pub(crate) async fn summaries(
+    node: &Arc<Node>,
+    group_id: &str,
+    places: Vec<(TopicId, i32)>,
+) -> BTreeMap<(TopicId, i32), SharePartitionSummary> {
+    if partitions_of(node, SHARE_STATE_TOPIC).is_none() {
+        // There is nothing yet, and to look need not make the topic.
+        return BTreeMap::new();
+    }
+    let group_id: Arc<str> = Arc::from(group_id);
+    let requests = places.iter().map(|(topic_id, partition)| {
+        let key = SharePartitionKey {
+            group_id: group_id.clone(),
+            topic_id: *topic_id,
+            partition: *partition,
+        };
+        ShareStateRequest::ReadSummary { key }
+    });
+    let answers = ask_patiently(node, requests.collect()).await;
+    let known = places.into_iter().zip(answers);
+    let summaries = known.filter_map(|(place, answer)| match answer {
+        Ok(ShareStateResponse::Summary {
+            leader_epoch,
+            start_offset,
+            delivery_complete_count,
+            ..
+        }) => {
+            let summary = SharePartitionSummary {
+                start_offset: start_offset.map(|offset| offset.0),
+                leader_epoch: leader_epoch.0,
+                delivery_complete_count,
+            };
+            Some((place, summary))
+        }
+        Ok(
+            ShareStateResponse::Refused { .. }
+            | ShareStateResponse::Done
+            | ShareStateResponse::Read { .. },
+        )
+        | Err(_) => None,
+    });
+    summaries.collect()
 }
 
 /// Asks the share coordinator, and waits a while where it cannot answer yet. The answers are in the
 /// order of the requests.
-pub(crate) async fn ask_patiently(
+async fn ask_patiently(
     node: &Arc<Node>,
     requests: Vec<ShareStateRequest>,
 ) -> Vec<Result<ShareStateResponse, ErrorCode>> {

@@ -70,6 +70,8 @@ pub(super) async fn put_back(
     node: &Arc<Node>,
     snapshot: Arc<Snapshot>,
 ) -> Result<Counts, ControlError> {
+    // First: what is being carried out for a group writes its state.
+    let _no_commands = node.groups.no_commands().await;
     let _no_appends = node.test_controls.no_appends().await;
     let mut counts = Counts::default();
     put_metadata_back(node, &snapshot, &mut counts).await?;

@@ -87,6 +87,8 @@ pub enum GroupRequest {
 pub struct GroupCounts {
     /// How often the epoch of a consumer group was raised.
     pub consumer_group_rebalances: u64,
+    /// How often the epoch of a share group was raised.
+    pub share_group_rebalances: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,7 +48,8 @@ use consumer::group::ConsumerGroup;
 use metadata::NoMetadata;
 use offsets::Offsets;
 use record::{
-    ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord, ShareGroupRecord,
+    ConsumerGroupEntry, ConsumerGroupRecord, GroupMetadataValue, GroupRecord, ShareGroupEntry,
+    ShareGroupRecord,
 };
 use share::Awaited;
 use share::group::ShareGroup;
@@ -582,6 +583,9 @@ impl GroupShard {
         let group = self.share_groups.entry(group_id.clone());
         let group = group.or_insert_with(|| ShareGroup::new(group_id.clone()));
         group.replay(&record.entry);
+        if self.loaded && matches!(record.entry, ShareGroupEntry::Metadata(Some(_))) {
+            self.counts.share_group_rebalances += 1;
+        }
         if group.is_gone() {
             self.share_groups.remove(group_id);
         }

@@ -34,8 +34,12 @@ const GROUP_STATES: [(&str, &str); 5] = [
 /// Upstream's states of consumer groups.
 const CONSUMER_GROUP_STATES: [&str; 5] = ["Empty", "Assigning", "Reconciling", "Stable", "Dead"];
 
-/// The type and protocol of consumer groups.
+/// Upstream's states of share groups.
+const SHARE_GROUP_STATES: [&str; 3] = ["Empty", "Stable", "Dead"];
+
+/// The types and protocols of groups that are not classic.
 const CONSUMER: &str = "consumer";
+const SHARE: &str = "share";
 
 /// The counts of the partitions that are here now, by topic.
 pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
@@ -54,8 +58,10 @@ pub(super) fn by_topic(node: &Node) -> BTreeMap<String, TopicCounts> {
 pub(super) struct GroupCounts {
     classic: Vec<(&'static str, i64)>,
     consumer: Vec<(&'static str, i64)>,
-    /// Of consumer groups, since their shards were loaded.
-    rebalances: u64,
+    share: Vec<(&'static str, i64)>,
+    /// Of consumer and of share groups, since their shards were loaded.
+    consumer_rebalances: u64,
+    share_rebalances: u64,
 }
 
 pub(super) async fn groups(node: &Node) -> GroupCounts {
@@ -71,11 +77,14 @@ pub(super) async fn groups(node: &Node) -> GroupCounts {
     let mut counts = GroupCounts {
         classic: GROUP_STATES.iter().map(|(state, _)| (*state, 0)).collect(),
         consumer: CONSUMER_GROUP_STATES.map(|state| (state, 0)).to_vec(),
-        rebalances: 0,
+        share: SHARE_GROUP_STATES.map(|state| (state, 0)).to_vec(),
+        consumer_rebalances: 0,
+        share_rebalances: 0,
     };
     for answer in node.groups.ask_all(&meta, &GroupRequest::Counts).await {
         if let Ok(GroupResponse::Counts(found)) = answer {
-            counts.rebalances += found.consumer_group_rebalances;
+            counts.consumer_rebalances += found.consumer_group_rebalances;
+            counts.share_rebalances += found.share_group_rebalances;
         }
     }
     for answer in node.groups.ask_all(&meta, &request).await {
@@ -85,6 +94,7 @@ pub(super) async fn groups(node: &Node) -> GroupCounts {
         for group in listed {
             let of_type = match group.group_type.as_str() {
                 CONSUMER => &mut counts.consumer,
+                SHARE => &mut counts.share,
                 _ => &mut counts.classic,
             };
             let state = group.group_state.as_str();
@@ -106,7 +116,7 @@ pub(super) fn add(page: &Page, node: &Node, groups: &GroupCounts) -> Result<(), 
 
 fn add_groups(page: &Page, groups: &GroupCounts) -> Result<(), Error> {
     let total = |counts: &[(&str, i64)]| counts.iter().map(|(_, count)| count).sum();
-    let (classic, consumer) = (total(&groups.classic), total(&groups.consumer));
+    let classic = total(&groups.classic);
     // As upstream's, older than the other groups: these are the classic ones.
     let name = "kafka_coordinator_group_groupmetadatamanager_numgroups";
     page.gauge(name, "Classic groups", classic)?;
@@ -114,7 +124,11 @@ fn add_groups(page: &Page, groups: &GroupCounts) -> Result<(), Error> {
         let help = "Classic groups in this state";
         page.gauge(&format!("{name}{state}"), help, *count)?;
     }
-    let by_protocol = [("classic", classic), (CONSUMER, consumer)];
+    let by_protocol = [
+        ("classic", classic),
+        (CONSUMER, total(&groups.consumer)),
+        (SHARE, total(&groups.share)),
+    ];
     page.gauges(
         "kafka_server_groupcoordinatormetrics_group_count",
         "Groups by protocol",
@@ -123,17 +137,36 @@ fn add_groups(page: &Page, groups: &GroupCounts) -> Result<(), Error> {
             .into_iter()
             .map(|(name, count)| (vec![name.to_owned()], count)),
     )?;
-    let by_state = groups.consumer.iter();
-    page.gauges(
-        "kafka_server_groupcoordinatormetrics_consumer_group_count",
-        "Consumer groups (KIP-848) by state",
-        &["state"],
-        by_state.map(|(state, count)| (vec![(*state).to_owned()], *count)),
-    )?;
+    let by_state = [
+        (
+            "consumer_group_count",
+            "Consumer groups (KIP-848) by state",
+            &groups.consumer,
+        ),
+        (
+            "share_group_count",
+            "Share groups (KIP-932) by state",
+            &groups.share,
+        ),
+    ];
+    for (name, help, counts) in by_state {
+        let counts = counts.iter();
+        page.gauges(
+            &format!("kafka_server_groupcoordinatormetrics_{name}"),
+            help,
+            &["state"],
+            counts.map(|(state, count)| (vec![(*state).to_owned()], *count)),
+        )?;
+    }
     page.counter(
         "kafka_server_groupcoordinatormetrics_consumer_group_rebalance_count",
         "How often the epoch of a consumer group was raised",
-        groups.rebalances,
+        groups.consumer_rebalances,
+    )?;
+    page.counter(
+        "kafka_server_groupcoordinatormetrics_share_group_rebalance_count",
+        "How often the epoch of a share group was raised",
+        groups.share_rebalances,
     )
 }
 

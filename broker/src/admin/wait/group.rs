@@ -13,12 +13,13 @@ use protocol::messages::GroupId;
 use protocol::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use protocol::messages::describe_groups_response::DescribedGroup;
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use protocol::messages::share_group_describe_response::DescribedGroup as DescribedShareGroup;
 use protocol::{ErrorCode, StrBytes, TopicPartition};
 use serde_json::{Value, json};
 
 use super::Seen;
 use crate::admin::Admin;
-use crate::coordinators::GROUP_TOPIC;
+use crate::coordinators::{GROUP_TOPIC, share_groups};
 
 /// How long before a group is asked again: soon at first, less often once it has lasted, so that
 /// a thousand who wait do not keep the coordinator from its groups.
@@ -26,7 +27,7 @@ pub(super) fn ask_again(waited: Duration) -> Duration {
     (waited / 10).clamp(Duration::from_millis(10), Duration::from_millis(200))
 }
 
-/// States of classic and of consumer groups, as they are described.
+/// States of classic, consumer and share groups, as they are described.
 const STATES: [&str; 7] = [
     "Empty",
     "PreparingRebalance",
@@ -81,9 +82,12 @@ impl Lag {
     }
 
     /// Of a named topic every partition counts, committed or not; else those that are committed
-    /// or assigned.
+    /// or assigned. Where a share group has begun is as good as what others commit.
     pub(super) async fn look(&self, admin: &Admin) -> Seen {
-        let committed = committed(admin, &self.group).await;
+        let mut committed = committed(admin, &self.group).await;
+        if committed.is_empty() {
+            committed = done_with(admin, &self.group).await;
+        }
         let mut wanted: Vec<TopicPartition> = match &self.topic {
             Some(topic) => partitions_of(admin, topic),
             None => {
@@ -148,7 +152,7 @@ async fn ask(admin: &Admin, request: GroupRequest) -> GroupResponse {
     admin.node.groups.ask(meta, request, partitions).await
 }
 
-/// What is waited for of a group of either type.
+/// What is waited for of a group of whichever type.
 struct Described {
     state: String,
     members: usize,
@@ -164,6 +168,13 @@ async fn describe(admin: &Admin, group: &str) -> Described {
     };
     if consumer.error_code == 0 {
         return described_consumer(&consumer);
+    }
+    let asked = ask(admin, GroupRequest::ShareGroupDescribe(id.clone())).await;
+    let GroupResponse::ShareGroupDescribe(share) = asked else {
+        unreachable!("the coordinator answers in kind")
+    };
+    if share.error_code == 0 {
+        return described_share(&share);
     }
     let GroupResponse::DescribeGroup(classic) = ask(admin, GroupRequest::DescribeGroup(id)).await
     else {
@@ -200,6 +211,46 @@ fn described_consumer(group: &DescribedConsumerGroup) -> Described {
         members: group.members.len(),
         assigned,
     }
+}
+
+fn described_share(group: &DescribedShareGroup) -> Described {
+    let assignments = group.members.iter().map(|member| &member.assignment);
+    let topics = assignments.flat_map(|assignment| &assignment.topic_partitions);
+    let assigned = topics.flat_map(|topic| {
+        let name: Arc<str> = Arc::from(topic.topic_name.as_str());
+        let partitions = topic.partitions.iter();
+        partitions.map(move |index| TopicPartition::new(name.clone(), *index))
+    });
+    Described {
+        state: group.group_state.to_string(),
+        members: group.members.len(),
+        assigned: assigned.collect(),
+    }
+}
+
+/// Up to where a share group is done with its partitions, counted as its lag is; none where there
+/// is no such group, and of partitions where it has not begun.
+async fn done_with(admin: &Admin, group: &str) -> BTreeMap<TopicPartition, i64> {
+    let id = GroupId(StrBytes::from_string(group.to_owned()));
+    let GroupResponse::SharePartitions(Ok(topics)) =
+        ask(admin, GroupRequest::SharePartitions(id)).await
+    else {
+        return BTreeMap::new();
+    };
+    let places = topics.into_iter().flat_map(|(topic_id, partitions)| {
+        let partitions = partitions.into_iter();
+        partitions.map(move |index| (topic_id, index))
+    });
+    let summaries = share_groups::summaries(&admin.node, group, places.collect()).await;
+    let image = admin.node.controller.image();
+    let done = summaries
+        .into_iter()
+        .filter_map(|((topic_id, index), summary)| {
+            let topic = image.topics.by_id(topic_id)?;
+            let of = TopicPartition::new(topic.name.clone(), index);
+            Some((of, summary.done()?))
+        });
+    done.collect()
 }
 
 /// The committed offsets of a group; none where there is no such group.

@@ -32,7 +32,7 @@ pub struct SharePartitionSummary {
 
 impl SharePartitionSummary {
     /// What a lag is counted from, if it can be told.
-    fn done(&self) -> Option<i64> {
+    pub fn done(&self) -> Option<i64> {
         let count = i64::from(self.delivery_complete_count?);
         self.start_offset.map(|start| start.saturating_add(count))
     }
