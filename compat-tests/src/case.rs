@@ -89,6 +89,8 @@ pub enum Step {
     Join(Join),
     /// Makes a member of a consumer group (KIP-848).
     Consumer(Consumer),
+    /// Makes a member of a share group (KIP-932) and waits until it has partitions.
+    Sharer(Sharer),
     /// Closes a connection from our side.
     Disconnect(String),
 }
@@ -212,6 +214,16 @@ pub struct Consumer {
     pub topics: Option<Vec<String>>,
     pub regex: Option<String>,
     pub assignor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharer {
+    pub group: String,
+    /// The member's id, prefix of the variable `<as>.epoch`, and name of the connection.
+    #[serde(rename = "as")]
+    pub member: String,
+    pub topics: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

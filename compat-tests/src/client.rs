@@ -137,6 +137,7 @@ impl<'a> Client<'a> {
             Step::Settled(id) => crate::prepare::settled(self, id)?,
             Step::Join(join) => crate::prepare::join(self, join)?,
             Step::Consumer(consumer) => crate::prepare::consumer(self, consumer)?,
+            Step::Sharer(sharer) => crate::prepare::sharer(self, sharer)?,
             Step::Disconnect(name) => {
                 self.connections.remove(name);
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::case::{Consumer, Join, Produce, Topic, Transactional};
+use crate::case::{Consumer, Join, Produce, Sharer, Topic, Transactional};
 use crate::client::Client;
 use crate::path;
 
@@ -145,6 +145,35 @@ pub(crate) fn consumer(client: &mut Client, consumer: &Consumer) -> Result<()> {
     let joined = client.call("ConsumerGroupHeartbeat", 1, body, &consumer.member)?;
     let epoch = joined.get("MemberEpoch").context("an epoch")?.clone();
     let name = format!("{}.epoch", consumer.member);
+    client.variables.insert(name, epoch);
+    Ok(())
+}
+
+/// Share state of a new partition is made behind the answer of the first heartbeat, and only then is
+/// the partition assigned: so it goes on with the epoch it was given until it has partitions.
+pub(crate) fn sharer(client: &mut Client, sharer: &Sharer) -> Result<()> {
+    let find = json!({ "Key": sharer.group, "KeyType": 0 });
+    client.call("FindCoordinator", 3, find, "main")?;
+    let until = Instant::now() + SETTLED_DEADLINE;
+    let mut epoch = Value::from(0);
+    loop {
+        let topics = (epoch == 0).then_some(&sharer.topics);
+        let body = json!({
+            "GroupId": sharer.group, "MemberId": sharer.member, "MemberEpoch": epoch,
+            "SubscribedTopicNames": topics,
+        });
+        let answer = client.call("ShareGroupHeartbeat", 1, body, &sharer.member)?;
+        epoch = answer.get("MemberEpoch").context("an epoch")?.clone();
+        if path::get(&answer, "Assignment.TopicPartitions[0]").is_some() {
+            break;
+        }
+        ensure!(
+            Instant::now() < until,
+            "no partitions were assigned: {answer}"
+        );
+        std::thread::sleep(SETTLED_PAUSE);
+    }
+    let name = format!("{}.epoch", sharer.member);
     client.variables.insert(name, epoch);
     Ok(())
 }
