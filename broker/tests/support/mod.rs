@@ -15,6 +15,7 @@ pub(crate) mod groups;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod requests;
+pub(crate) mod share_groups;
 pub(crate) mod transactions;
 pub(crate) mod usage;
 
