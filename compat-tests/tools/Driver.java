@@ -20,6 +20,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -253,12 +254,60 @@ public final class Driver {
         }
     }
 
-    private static final List<Member> MEMBERS = new ArrayList<>();
+    /** A member of a share group that stays until its case ends; what it reads it acknowledges. */
+    private static final class ShareMember implements AutoCloseable {
+        private final KafkaShareConsumer<byte[], byte[]> consumer;
+        private final CountDownLatch wanted;
+        private final Thread thread;
+        private volatile boolean stops;
+
+        ShareMember(JsonNode request) {
+            Properties properties = new Properties();
+            request.get("properties").properties().forEach(
+                    entry -> properties.put(entry.getKey(), entry.getValue().asText()));
+            wanted = new CountDownLatch(request.get("reads").asInt());
+            consumer = new KafkaShareConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+            consumer.subscribe(Arrays.asList(request.get("topics").asText().split(",")));
+            thread = new Thread(this::poll, "share member");
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        private void poll() {
+            while (!stops) {
+                int count = consumer.poll(Duration.ofMillis(50)).count();
+                consumer.commitSync();
+                for (int i = 0; i < count; i++) {
+                    wanted.countDown();
+                }
+            }
+            consumer.close();
+        }
+
+        boolean waitForRecords(long ms) throws InterruptedException {
+            return wanted.await(ms, TimeUnit.MILLISECONDS);
+        }
+
+        @Override
+        public void close() throws InterruptedException {
+            stops = true;
+            thread.join(10_000);
+        }
+    }
+
+    private static final List<AutoCloseable> MEMBERS = new ArrayList<>();
 
     private static ObjectNode join(JsonNode request) throws Exception {
         Member member = new Member(request);
         MEMBERS.add(member);
         boolean joined = member.waitForAssignment(request.get("timeout_ms").asLong());
+        return JSON.createObjectNode().put("joined", joined);
+    }
+
+    private static ObjectNode share(JsonNode request) throws Exception {
+        ShareMember member = new ShareMember(request);
+        MEMBERS.add(member);
+        boolean joined = member.waitForRecords(request.get("timeout_ms").asLong());
         return JSON.createObjectNode().put("joined", joined);
     }
 
@@ -288,7 +337,7 @@ public final class Driver {
             producer.close(Duration.ZERO);
         }
         PRODUCERS.clear();
-        for (Member member : MEMBERS) {
+        for (AutoCloseable member : MEMBERS) {
             member.close();
         }
         MEMBERS.clear();
@@ -301,12 +350,14 @@ public final class Driver {
                 return runTool(request);
             case "join":
                 return join(request);
+            case "share":
+                return share(request);
             case "open":
                 return open(request);
             case "leave":
                 return leave();
             default:
-                throw new IllegalArgumentException("do: tool, join, open or leave, not " + request.get("do"));
+                throw new IllegalArgumentException("do: tool, join, share, open or leave, not " + request.get("do"));
         }
     }
 

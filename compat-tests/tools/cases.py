@@ -85,7 +85,7 @@ class Parser:
                 self.brokers = brokers_of(rest)
         elif case is None:
             raise Malformed(f"'{word}' before the first case")
-        elif word in ("run", "setup", "join", "open", "file", "show", "leave"):
+        elif word in ("run", "setup", "join", "share", "open", "file", "show", "leave"):
             case.steps.append(Step(word, shlex.split(rest), number))
         else:
             self.detail(case, word, rest)

@@ -145,6 +145,13 @@ class Comparison:
         if not self.upstream.join(topics, commits, options, waits) and waits:
             raise Difference("the member got no partition")
 
+    def share(self, side, words, stdin):
+        options = dict(word.split("=", 1) for word in words)
+        topics, reads = options.pop("topics"), int(options.pop("reads", "0"))
+        options["bootstrap.servers"] = side.server
+        if not self.upstream.share(topics, reads, options):
+            raise Difference(f"the member of the share group did not get {reads} records")
+
     def open(self, side, words, stdin):
         options = dict(word.split("=", 1) for word in words)
         partitions = options.pop("partitions")

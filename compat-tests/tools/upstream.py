@@ -65,6 +65,12 @@ class Upstream:
         )
         return answer["joined"]
 
+    def share(self, topics, reads, properties):
+        answer = self.ask(
+            do="share", topics=topics, reads=reads, properties=properties, timeout_ms=DEADLINE_MS
+        )
+        return answer["joined"]
+
     def open(self, partitions, properties):
         return self.ask(do="open", partitions=partitions, properties=properties)["opened"]
 

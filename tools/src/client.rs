@@ -148,7 +148,7 @@ impl Client {
             self.state.forget(to);
             let pause = self.backoff(attempts);
             if Instant::now() + pause >= deadline {
-                return Err(timed_out(name, attempts, &failed));
+                return Err(timed_out(name, to, attempts, &failed));
             }
             tokio::time::sleep(pause).await;
         }
@@ -212,15 +212,24 @@ fn admin_failed(failure: Failure) -> Failure {
 }
 
 /// The failure of a call whose time is up, as upstream's admin client words it.
-fn timed_out(name: &str, attempts: u32, last: &Attempt) -> Failure {
+fn timed_out(name: &str, to: Target<'_>, attempts: u32, last: &Attempt) -> Failure {
     match last {
         Attempt::NoNode(_) => Failure::timed_out(format!(
-            "Timed out waiting for a node assignment. Call: {name}"
+            "Timed out waiting for a node assignment. Call: {}",
+            lookup_name(name, to)
         )),
         Attempt::Asked(_) => Failure::timed_out(format!(
             "Call(callName={name}) timed out after {attempts} attempt(s)"
         )),
     }
+}
+
+/// Who coordinates is asked for in a call of its own: the name of what was to be asked, with that API.
+fn lookup_name(name: &str, to: Target<'_>) -> String {
+    if let (Target::Coordinator(..), Some((call, _))) = (to, name.split_once("(api=")) {
+        return format!("{call}(api=FIND_COORDINATOR)");
+    }
+    name.to_owned()
 }
 
 /// Runs a tool's work: one thread is enough for it, and starts faster than several.
@@ -236,4 +245,23 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
             std::process::exit(1)
         }
     }
+}
+
+/// How long some of upstream's tools wait for each answer, whatever the client's settings are.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The answer, unless it takes longer than such a tool waits: its waiting ends with an exception that
+/// has no text.
+pub(crate) async fn in_time<T>(
+    asked: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = |_| {
+        Err(Failure::new(
+            "java.util.concurrent.TimeoutException",
+            "null",
+        ))
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .unwrap_or_else(late)
 }

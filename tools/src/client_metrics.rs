@@ -3,21 +3,17 @@
 //! Invariant: a subscription changes in one request: all of its configs or none.
 
 use std::process::ExitCode;
-use std::time::Duration;
-
-use base64::Engine as _;
 
 use crate::admin::configs::{self, Change, Resource, ResourceType};
-use crate::client::{Client, Properties, block_on, load_properties};
+use crate::client::{Client, Properties, block_on, in_time};
 use crate::failure::Failure;
 use crate::java_map::{in_order, text_hash};
 use crate::options::{Options, Parsed};
 use crate::print;
-use crate::stop::{Stop, finish};
+use crate::random_id::random_id;
+use crate::stop::{Stop, finish, prepared};
 
 const ABOUT: &str = "This tool helps to manipulate and describe client metrics configurations.";
-/// How long upstream's tool waits for each answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 const ACTIONS: [&str; 4] = ["alter", "delete", "describe", "list"];
 
 fn options() -> Options {
@@ -64,20 +60,9 @@ fn options() -> Options {
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> ExitCode {
     let options = options();
-    let prepared = read(&options, args).and_then(|parsed| {
-        let properties = match parsed.value("command-config")? {
-            Some(path) => load_properties(path)?,
-            None => Properties::new(),
-        };
-        Ok((parsed, properties))
-    });
-    let (parsed, properties) = match prepared {
+    let (parsed, properties) = match prepared(&options, args, read) {
         Ok(prepared) => prepared,
-        Err(stop) => {
-            return stop.end(&options, |failure| {
-                crate::complain!("{failure}\n{}\n", failure.trace());
-            });
-        }
+        Err(code) => return code,
     };
     let done = act(&parsed, &properties).map_err(Stop::from);
     finish(done, &options, |failure| {
@@ -145,7 +130,7 @@ async fn act_through(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
 async fn alter(parsed: &Parsed, client: &Client) -> Result<(), Failure> {
     let name = match parsed.value("name")? {
         Some(name) if !parsed.has("generate-name") => name.to_owned(),
-        Some(_) | None => generated_name(),
+        Some(_) | None => random_id(),
     };
     let mut values = Vec::new();
     if let Some(interval) = parsed.value("interval")? {
@@ -211,17 +196,6 @@ fn split(value: &str) -> Vec<&str> {
     if parts.is_empty() { vec![value] } else { parts }
 }
 
-/// A random UUID as Kafka prints one: none that begins with a dash.
-fn generated_name() -> String {
-    loop {
-        let id = uuid::Uuid::new_v4();
-        let name = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id.as_bytes());
-        if !name.starts_with('-') {
-            return name;
-        }
-    }
-}
-
 async fn change(client: &Client, name: &str, changes: &[Change]) -> Result<(), Failure> {
     let resource = Resource::new(ResourceType::ClientMetrics, name);
     in_time(configs::alter(client, &resource, changes)).await
@@ -246,19 +220,6 @@ async fn names(client: &Client) -> Result<Vec<String>, Failure> {
     Ok(in_order(names, |name| text_hash(name).wrapping_add(31)))
 }
 
-/// Upstream's own waiting ends with an exception that has no text.
-async fn in_time<T>(asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = |_| {
-        Err(Failure::new(
-            "java.util.concurrent.TimeoutException",
-            "null",
-        ))
-    };
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .unwrap_or_else(late)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,12 +233,5 @@ mod tests {
         assert_eq!(of(&["a,b", "c"]), "a,b,c");
         assert_eq!(of(&["a,,b,"]), "a,b");
         assert_eq!(of(&[""]), "");
-    }
-
-    #[test]
-    fn a_generated_name_is_a_uuid_as_kafka_prints_one() {
-        let name = generated_name();
-        assert_eq!(name.len(), 22, "{name}");
-        assert!(!name.starts_with('-'));
     }
 }

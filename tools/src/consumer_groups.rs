@@ -3,16 +3,16 @@
 //! Invariant: what fails once there is a client is told on standard output behind `Error:`, and the exit
 //! code is 0, as with upstream's tool; a wrong command line ends with 1.
 
-mod calls;
+pub(crate) mod calls;
 mod delete;
-mod describe;
-mod described;
-mod list;
-mod offsets;
+pub(crate) mod describe;
+pub(crate) mod described;
+pub(crate) mod list;
+pub(crate) mod offsets;
 mod options;
 mod plan;
-mod reset;
-mod time;
+pub(crate) mod reset;
+pub(crate) mod time;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::options::{Options, Parsed};
 use crate::print;
 use crate::stop::{Stop, finish};
+pub(crate) use options::unavailable;
 
 const ILLEGAL_ARGUMENT: &str = "java.lang.IllegalArgumentException";
 const OPTION_ERRORS: &str = "joptsimple.";
@@ -85,14 +86,17 @@ fn act(parsed: &Parsed) -> Result<(), Stop> {
 }
 
 fn client(parsed: &Parsed) -> Result<Client, Stop> {
+    client_within(parsed, 5000)
+}
+
+/// A client as the options of a tool for groups ask for one, with so many milliseconds for each call.
+pub(crate) fn client_within(parsed: &Parsed, default_ms: i64) -> Result<Client, Stop> {
     let mut properties = match parsed.value("command-config")? {
         Some(path) => load_properties(path).map_err(unchecked)?,
         None => BTreeMap::new(),
     };
-    limit(
-        &mut properties,
-        parsed.number::<i64>("timeout")?.unwrap_or(5000),
-    );
+    let timeout_ms = parsed.number::<i64>("timeout")?.unwrap_or(default_ms);
+    limit(&mut properties, timeout_ms);
     let bootstrap = parsed.value("bootstrap-server")?.unwrap_or_default();
     Ok(Client::admin(bootstrap, &properties)?)
 }
@@ -120,18 +124,18 @@ async fn group_names(parsed: &Parsed, client: &Client) -> Result<Vec<String>, Fa
 }
 
 /// Upstream's tool tells its errors on standard output.
-fn error(message: &str) {
+pub(crate) fn error(message: &str) {
     print::line(format!("\nError: {message}"));
 }
 
 /// What `get` of a Java future throws for a failed call.
-fn executed(failure: Failure) -> Failure {
+pub(crate) fn executed(failure: Failure) -> Failure {
     let message = failure.named();
     failure.within("java.util.concurrent.ExecutionException", message)
 }
 
 /// What upstream's tool makes of an exception that it may not throw.
-fn unchecked(failure: Failure) -> Failure {
+pub(crate) fn unchecked(failure: Failure) -> Failure {
     let message = failure.named();
     failure.within("java.lang.RuntimeException", message)
 }

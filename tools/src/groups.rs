@@ -3,30 +3,18 @@
 //! Invariant: they stand in the order in which upstream's tool prints them.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use protocol::messages::{ListGroupsRequest, ListGroupsResponse};
-
-use crate::client::{Client, Properties, Target, block_on, load_properties};
+use crate::admin::groups::{self, Listed};
+use crate::client::{Client, Properties, block_on, in_time};
 use crate::failure::Failure;
 use crate::java_map::{in_order, text_hash};
 use crate::options::{Options, Parsed};
 use crate::print::{self, Output};
-use crate::stop::{Stop, finish};
+use crate::stop::{Stop, finish, prepared};
 
 const ABOUT: &str = "This tool helps to list groups of all types.";
 const TYPES: [&str; 4] = ["Classic", "Consumer", "Share", "Streams"];
-/// How long upstream's tool waits for the list.
-const PATIENCE: Duration = Duration::from_secs(30);
 const MIN_WIDTH: usize = 20;
-
-/// A group as a broker lists it.
-#[derive(Debug)]
-struct Listed {
-    id: String,
-    kind: String,
-    protocol: String,
-}
 
 fn options() -> Options {
     Options::new()
@@ -66,20 +54,9 @@ fn options() -> Options {
 /// Runs the tool.
 pub(crate) fn run(args: &[String]) -> ExitCode {
     let options = options();
-    let prepared = read(&options, args).and_then(|parsed| {
-        let properties = match parsed.value("command-config")? {
-            Some(path) => load_properties(path)?,
-            None => Properties::new(),
-        };
-        Ok((parsed, properties))
-    });
-    let (parsed, properties) = match prepared {
+    let (parsed, properties) = match prepared(&options, args, read) {
         Ok(prepared) => prepared,
-        Err(stop) => {
-            return stop.end(&options, |failure| {
-                crate::complain!("{failure}\n{}\n", failure.trace());
-            });
-        }
+        Err(code) => return code,
     };
     let listed = list(&parsed, &properties).map_err(Stop::from);
     finish(listed, &options, |failure| {
@@ -122,72 +99,45 @@ fn type_named(name: &str) -> Option<&'static str> {
     types.find(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// The type as upstream prints it; nothing where it is not known.
+fn kind_of(group: &Listed) -> &'static str {
+    type_named(&group.kind).unwrap_or_default()
+}
+
 fn list(parsed: &Parsed, properties: &Properties) -> Result<(), Failure> {
     let servers = parsed.value("bootstrap-server")?.unwrap_or_default();
     let client = Client::admin(servers, properties)?;
-    let asked = block_on(async { tokio::time::timeout(PATIENCE, ask(&client)).await });
-    // Upstream's own waiting ends with an exception that has no text.
-    let late = |_| {
-        Err(Failure::new(
-            "java.util.concurrent.TimeoutException",
-            "null",
-        ))
-    };
-    let groups = asked.unwrap_or_else(late)?;
+    let groups = block_on(in_time(groups::listed(&client, &[], &[])))?;
     let groups = in_order(groups, |group| text_hash(&group.id));
     let kind = parsed.value("group-type")?.and_then(type_named);
     let protocol = parsed.value("protocol")?;
     let is_wanted = |group: &Listed| {
         let of_protocol = protocol.is_none_or(|wanted| group.protocol == wanted);
         if let Some(kind) = kind {
-            return group.kind == kind && of_protocol;
+            return kind_of(group) == kind && of_protocol;
         }
         if protocol.is_some() {
             return of_protocol;
         }
         if parsed.has("consumer") {
             let of_consumers = ["", "consumer"].contains(&group.protocol.as_str());
-            return of_consumers || group.kind == "Consumer";
+            return of_consumers || kind_of(group) == "Consumer";
         }
-        (!parsed.has("share") || group.kind == "Share")
-            && (!parsed.has("streams") || group.kind == "Streams")
+        (!parsed.has("share") || kind_of(group) == "Share")
+            && (!parsed.has("streams") || kind_of(group) == "Streams")
     };
     show(groups.into_iter().filter(is_wanted).collect());
     Ok(())
 }
 
-async fn ask(client: &Client) -> Result<Vec<Listed>, Failure> {
-    let cluster = client.cluster().await.map_err(|failure| {
-        let why = if failure.is_retriable() {
-            Failure::timed_out("Timed out waiting for a node assignment. Call: findAllBrokers")
-        } else {
-            failure
-        };
-        why.within(
-            "org.apache.kafka.common.KafkaException",
-            "Failed to find brokers to send ListGroups",
-        )
-    })?;
-    let mut listed = Vec::new();
-    for node in cluster.nodes.keys() {
-        let read = |answer: ListGroupsResponse| match Failure::from_answer(answer.error_code, None)
-        {
-            Some(failure) => Err(failure),
-            None => Ok(answer.groups),
-        };
-        let build = |_| Ok(ListGroupsRequest::default());
-        let call = client.call("listGroups", Target::Node(*node), build, read);
-        listed.extend(call.await?.into_iter().map(|group| Listed {
-            id: group.group_id.0.to_string(),
-            kind: type_named(&group.group_type).unwrap_or("").to_owned(),
-            protocol: group.protocol_type.to_string(),
-        }));
-    }
-    Ok(listed)
-}
-
 fn show(groups: Vec<Listed>) {
-    let cells = |group: &Listed| [group.id.clone(), group.kind.clone(), group.protocol.clone()];
+    let cells = |group: &Listed| {
+        [
+            group.id.clone(),
+            kind_of(group).to_owned(),
+            group.protocol.clone(),
+        ]
+    };
     let rows: Vec<[String; 3]> = groups.iter().map(cells).collect();
     let widths = rows.iter().flatten().map(|cell| cell.chars().count());
     let width = widths.max().unwrap_or(0).max(MIN_WIDTH);

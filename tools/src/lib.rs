@@ -24,6 +24,8 @@ mod log_dirs;
 mod metadata_quorum;
 pub mod options;
 pub mod print;
+mod random_id;
+mod share_groups;
 pub mod stop;
 mod topics;
 mod transactions;
@@ -42,12 +44,14 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console::consumer::run),
     ("kafka-console-producer", console::producer::run),
+    ("kafka-console-share-consumer", console::share_consumer::run),
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-groups", groups::run),
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
+    ("kafka-share-groups", share_groups::run),
     ("kafka-topics", topics::run),
     ("kafka-transactions", transactions::run),
 ];

@@ -4,8 +4,9 @@
 
 use std::process::ExitCode;
 
+use crate::client::{Properties, load_properties};
 use crate::failure::Failure;
-use crate::options::Options;
+use crate::options::{Options, Parsed};
 use crate::print;
 
 /// The version whose tools these are, as `--version` prints it.
@@ -67,4 +68,25 @@ pub fn finish(
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => stop.end(options, failed),
     }
+}
+
+/// A command line and the properties of `--command-config`, for the tools that complain of either with
+/// the exception's text and then the exception.
+pub(crate) fn prepared(
+    options: &Options,
+    args: &[String],
+    read: impl FnOnce(&Options, &[String]) -> Result<Parsed, Stop>,
+) -> Result<(Parsed, Properties), ExitCode> {
+    let prepared = read(options, args).and_then(|parsed| {
+        let properties = match parsed.value("command-config")? {
+            Some(path) => load_properties(path)?,
+            None => Properties::new(),
+        };
+        Ok((parsed, properties))
+    });
+    prepared.map_err(|stop| {
+        stop.end(options, |failure| {
+            crate::complain!("{failure}\n{}\n", failure.trace());
+        })
+    })
 }

@@ -14,12 +14,13 @@ use protocol::messages::offset_delete_request::{
 use protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use protocol::messages::{
     ConsumerProtocolAssignment, DeleteGroupsRequest, DeleteGroupsResponse, GroupId,
-    ListGroupsRequest, ListGroupsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
-    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
-    OffsetFetchResponse, TopicName, metadata_request,
+    MetadataRequest, MetadataResponse, OffsetCommitRequest, OffsetCommitResponse,
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
+    metadata_request,
 };
 use protocol::{Decodable, StrBytes, TopicPartition};
 
+use crate::admin::groups::{self, Listed};
 use crate::client::{Client, CoordinatorKind, Target};
 use crate::failure::Failure;
 
@@ -27,24 +28,16 @@ use crate::failure::Failure;
 const OFFSET_COMMIT: i16 = 9;
 const OFFSET_FETCH: i16 = 9;
 
-pub(super) fn text(text: &str) -> StrBytes {
+pub(crate) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-fn group_id(group: &str) -> GroupId {
+pub(crate) fn group_id(group: &str) -> GroupId {
     GroupId(text(group))
 }
 
-fn coordinator(group: &str) -> Target<'_> {
+pub(crate) fn coordinator(group: &str) -> Target<'_> {
     Target::Coordinator(CoordinatorKind::Group, group)
-}
-
-/// A group as a broker lists it.
-#[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) group: String,
-    pub(super) kind: String,
-    pub(super) state: String,
 }
 
 /// All consumer groups, in these states and of these types where some are given.
@@ -53,44 +46,17 @@ pub(super) async fn list(
     states: &[String],
     types: &[String],
 ) -> Result<Vec<Listed>, Failure> {
-    let cluster = client.cluster().await.map_err(|failure| {
-        let why = if failure.is_retriable() {
-            Failure::timed_out("Timed out waiting for a node assignment. Call: findAllBrokers")
-        } else {
-            failure
-        };
-        why.within(
-            "org.apache.kafka.common.KafkaException",
-            "Failed to find brokers to send ListGroups",
-        )
-    })?;
-    let texts = |values: &[String]| values.iter().map(|value| text(value)).collect();
-    let mut listed = Vec::new();
-    for node in cluster.nodes.keys() {
-        let build = |_| {
-            Ok(ListGroupsRequest::default()
-                .with_states_filter(texts(states))
-                .with_types_filter(texts(types)))
-        };
-        let read = |answer: ListGroupsResponse| match Failure::from_answer(answer.error_code, None)
-        {
-            Some(failure) => Err(failure),
-            None => Ok(answer.groups),
-        };
-        let groups = client
-            .call("listGroups", Target::Node(*node), build, read)
-            .await?;
-        // A group of another protocol is not one of consumers; one with offsets alone has none.
-        let of_consumers = groups
-            .into_iter()
-            .filter(|group| matches!(group.protocol_type.as_str(), "" | "consumer"));
-        listed.extend(of_consumers.map(|group| Listed {
-            group: group.group_id.0.to_string(),
-            kind: title(&group.group_type),
-            state: group.group_state.to_string(),
-        }));
-    }
-    Ok(listed)
+    let listed = groups::listed(client, states, types).await?;
+    // A group of another protocol is not one of consumers; one with offsets alone has none.
+    let of_consumers = listed
+        .into_iter()
+        .filter(|group| matches!(group.protocol.as_str(), "" | "consumer"));
+    Ok(of_consumers
+        .map(|group| Listed {
+            kind: title(&group.kind),
+            ..group
+        })
+        .collect())
 }
 
 /// The type as upstream prints it, whatever case it was sent in.
@@ -288,6 +254,15 @@ pub(super) async fn delete_offsets(
 }
 
 pub(super) async fn delete_group(client: &Client, group: &str) -> Result<(), Failure> {
+    delete_group_as(client, "deleteConsumerGroups(api=DELETE_GROUPS)", group).await
+}
+
+/// Deletes a group of any type, by upstream's name of the call.
+pub(crate) async fn delete_group_as(
+    client: &Client,
+    name: &str,
+    group: &str,
+) -> Result<(), Failure> {
     let build = |_| Ok(DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]));
     let read = |answer: DeleteGroupsResponse| {
         let row = answer.results.first();
@@ -296,12 +271,11 @@ pub(super) async fn delete_group(client: &Client, group: &str) -> Result<(), Fai
             None => Ok(()),
         }
     };
-    let name = "deleteConsumerGroups(api=DELETE_GROUPS)";
     client.call(name, coordinator(group), build, read).await
 }
 
 /// The partitions of topics by name, or why a topic has none.
-pub(super) async fn partitions_of(
+pub(crate) async fn partitions_of(
     client: &Client,
     topics: &[String],
 ) -> Result<BTreeMap<String, Result<Vec<i32>, Failure>>, Failure> {

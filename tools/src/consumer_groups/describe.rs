@@ -286,14 +286,14 @@ fn print_state(group: &Described, verbose: bool) {
 }
 
 /// A column of a table; it grows with its cells, or not.
-pub(super) struct Column {
+pub(crate) struct Column {
     header: &'static str,
     width: usize,
     grows: bool,
 }
 
 impl Column {
-    pub(super) fn at_least(header: &'static str, width: usize) -> Column {
+    pub(crate) fn at_least(header: &'static str, width: usize) -> Column {
         Column {
             header,
             width,
@@ -301,7 +301,7 @@ impl Column {
         }
     }
 
-    pub(super) fn fixed(header: &'static str, width: usize) -> Column {
+    pub(crate) fn fixed(header: &'static str, width: usize) -> Column {
         Column {
             header,
             width,
@@ -311,7 +311,7 @@ impl Column {
 }
 
 /// An empty line, then the header and the rows, each cell padded to its column.
-pub(super) fn print_table(columns: &[Column], rows: &[Vec<String>]) {
+pub(crate) fn print_table(columns: &[Column], rows: &[Vec<String>]) {
     let width = |at: usize, column: &Column| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);

@@ -28,10 +28,10 @@ pub(super) struct Described {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Coordinator {
-    pub(super) id: i32,
-    pub(super) host: String,
-    pub(super) port: i32,
+pub(crate) struct Coordinator {
+    pub(crate) id: i32,
+    pub(crate) host: String,
+    pub(crate) port: i32,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Described {
 }
 
 pub(super) async fn describe(client: &Client, group: &str) -> Result<Described, Failure> {
-    let coordinator = find(client, group).await?;
+    let coordinator = find(client, "describeConsumerGroups", group).await?;
     let to = Target::Node(coordinator.id);
     if client
         .version::<ConsumerGroupDescribeRequest>(to)
@@ -76,7 +76,8 @@ pub(super) async fn describe(client: &Client, group: &str) -> Result<Described, 
     describe_classic(client, group, &coordinator).await
 }
 
-async fn find(client: &Client, group: &str) -> Result<Coordinator, Failure> {
+/// Who coordinates a group; `call` is upstream's name of what it is wanted for.
+pub(crate) async fn find(client: &Client, call: &str, group: &str) -> Result<Coordinator, Failure> {
     let build = |version| {
         let request = FindCoordinatorRequest::default();
         Ok(if version < 4 {
@@ -103,8 +104,8 @@ async fn find(client: &Client, group: &str) -> Result<Coordinator, Failure> {
             }),
         },
     };
-    let name = "describeConsumerGroups(api=FIND_COORDINATOR)";
-    client.call(name, Target::Any, build, read).await
+    let name = format!("{call}(api=FIND_COORDINATOR)");
+    client.call(&name, Target::Any, build, read).await
 }
 
 async fn describe_consumer(

@@ -3,8 +3,9 @@
 
 use protocol::re2;
 
-use super::calls::{self, Listed};
+use super::calls;
 use super::{executed, unchecked};
+use crate::admin::groups::Listed;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::java_map::{in_order, text_hash};
@@ -46,15 +47,15 @@ pub(super) async fn names(client: &Client) -> Result<Vec<String>, Failure> {
         .await
         .map_err(executed)
         .map_err(unchecked)?;
-    Ok(ordered(listed).into_iter().map(|row| row.group).collect())
+    Ok(ordered(listed).into_iter().map(|row| row.id).collect())
 }
 
-fn ordered(listed: Vec<Listed>) -> Vec<Listed> {
-    in_order(listed, |row| text_hash(&row.group))
+pub(crate) fn ordered(listed: Vec<Listed>) -> Vec<Listed> {
+    in_order(listed, |row| text_hash(&row.id))
 }
 
 /// The words of a list, as they are known.
-fn chosen(
+pub(crate) fn chosen(
     list: Option<&str>,
     known: &[&str],
     what: &str,
@@ -80,7 +81,7 @@ fn chosen(
 }
 
 fn print_listed(listed: &[Listed], with_type: bool, with_state: bool) {
-    let widest = listed.iter().map(|row| row.group.chars().count()).max();
+    let widest = listed.iter().map(|row| row.id.chars().count()).max();
     let width = widest.unwrap_or(0).max(15) + 10;
     let mut output = Output::stdout();
     let mut line = |group: &str, kind: &str, state: &str| {
@@ -94,7 +95,7 @@ fn print_listed(listed: &[Listed], with_type: bool, with_state: bool) {
     };
     line("GROUP", "TYPE", "STATE");
     for row in listed {
-        line(&row.group, &row.kind, &row.state);
+        line(&row.id, &row.kind, &row.state);
     }
 }
 

@@ -10,8 +10,8 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::get_offsets::offset;
 
-pub(super) const LATEST: i64 = -1;
-pub(super) const EARLIEST: i64 = -2;
+pub(crate) const LATEST: i64 = -1;
+pub(crate) const EARLIEST: i64 = -2;
 
 /// The offset of each partition at a time, or at one of the points above.
 ///

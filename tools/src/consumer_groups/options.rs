@@ -25,6 +25,15 @@ const SCENARIOS: &[&str] = &[
     "to-latest",
 ];
 
+/// What each of these options needs beside it.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("members", &["describe"]),
+    ("offsets", &["describe"]),
+    ("state", &["describe", "list"]),
+    ("type", &["list"]),
+    ("verbose", &["describe"]),
+];
+
 fn actions() -> Options {
     let options = Options::new()
         .value(
@@ -122,7 +131,7 @@ pub(super) fn options() -> Options {
 }
 
 pub(super) fn check(options: &Options, args: &[String], parsed: &Parsed) -> Result<(), Stop> {
-    unavailable(parsed)?;
+    unavailable(parsed, NEEDED)?;
     let about = "This tool helps to list all consumer groups, describe a consumer group, delete \
                  consumer group info, or reset consumer group offsets.";
     options.help_or_version(args, parsed, about)?;
@@ -219,14 +228,7 @@ fn check_reset(options: &Options, parsed: &Parsed, has_groups: bool) -> Result<(
 }
 
 /// Options that need another one beside them, as joptsimple checks it while it reads.
-fn unavailable(parsed: &Parsed) -> Result<(), Failure> {
-    let needed: &[(&str, &[&str])] = &[
-        ("members", &["describe"]),
-        ("offsets", &["describe"]),
-        ("state", &["describe", "list"]),
-        ("type", &["list"]),
-        ("verbose", &["describe"]),
-    ];
+pub(crate) fn unavailable(parsed: &Parsed, needed: &[(&str, &[&str])]) -> Result<(), Failure> {
     let wrong: Vec<&str> = needed
         .iter()
         .filter(|(name, beside)| parsed.has(name) && !beside.iter().any(|it| parsed.has(it)))

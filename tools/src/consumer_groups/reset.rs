@@ -20,7 +20,7 @@ use crate::options::Parsed;
 use crate::print;
 use crate::stop::Stop;
 
-type Offsets = Vec<(TopicPartition, i64)>;
+pub(crate) type Offsets = Vec<(TopicPartition, i64)>;
 
 pub(super) async fn run(parsed: &Parsed, client: &Client) -> Result<(), Stop> {
     let names = group_names(parsed, client).await?;
@@ -51,7 +51,7 @@ pub(super) async fn run(parsed: &Parsed, client: &Client) -> Result<(), Stop> {
     Ok(())
 }
 
-fn print_plan(results: &[(String, Offsets)]) {
+pub(crate) fn print_plan(results: &[(String, Offsets)]) {
     if results.is_empty() {
         print::line("");
         return;
@@ -66,8 +66,10 @@ fn print_plan(results: &[(String, Offsets)]) {
             ]
         })
     });
+    // As wide as the names, even where there are no rows.
+    let widest = results.iter().map(|(group, _)| group.chars().count()).max();
     let columns = [
-        Column::at_least("GROUP", 15),
+        Column::fixed("GROUP", widest.unwrap_or(0).max(15)),
         Column::at_least("TOPIC", 15),
         Column::fixed("PARTITION", 10),
         Column::fixed("NEW-OFFSET", 0),
@@ -117,7 +119,10 @@ async fn scope(parsed: &Parsed, client: &Client, group: &str) -> Result<Vec<Topi
 }
 
 /// The partitions that `topic` and `topic:0,1` name.
-async fn named(words: &[String], client: &Client) -> Result<Vec<TopicPartition>, Failure> {
+pub(crate) async fn named(
+    words: &[String],
+    client: &Client,
+) -> Result<Vec<TopicPartition>, Failure> {
     let mut partitions = Vec::new();
     let mut whole = Vec::new();
     for word in words {
@@ -127,31 +132,10 @@ async fn named(words: &[String], client: &Client) -> Result<Vec<TopicPartition>,
             whole.push(word.clone());
         }
     }
-    let mut topics: Vec<String> = partitions.iter().map(|it| it.topic.to_string()).collect();
-    topics.extend(whole.iter().cloned());
-    topics.sort();
-    topics.dedup();
-    let there = partitions_of(client, &topics).await?;
-    let numbers_of = |topic: &str| match there.get(topic) {
-        Some(Ok(numbers)) => Ok(numbers.clone()),
-        Some(Err(failure)) => Err(failure.clone()),
-        None => Err(Failure::of(ErrorCode::UnknownTopicOrPartition, None)),
-    };
-    let mut missing = Vec::new();
-    for partition in &partitions {
-        if !numbers_of(&partition.topic)?.contains(&partition.partition) {
-            missing.push(partition.to_string());
-        }
-    }
-    if !missing.is_empty() {
-        let message = format!("The partitions \"{}\" do not exist", missing.join(","));
-        return Err(Failure::of(
-            ErrorCode::UnknownTopicOrPartition,
-            Some(&message),
-        ));
-    }
+    let there = topics_of(client, &partitions, &whole).await?;
+    check_in(&there, &partitions)?;
     for topic in &whole {
-        let numbers = numbers_of(topic)?;
+        let numbers = numbers_in(&there, topic)?;
         partitions.extend(
             numbers
                 .into_iter()
@@ -159,6 +143,57 @@ async fn named(words: &[String], client: &Client) -> Result<Vec<TopicPartition>,
         );
     }
     Ok(partitions)
+}
+
+/// All of these partitions must be there.
+pub(crate) async fn check_there(
+    client: &Client,
+    partitions: &[TopicPartition],
+) -> Result<(), Failure> {
+    let there = topics_of(client, partitions, &[]).await?;
+    check_in(&there, partitions)
+}
+
+/// The partitions that topics have, or why a topic has none.
+type There = BTreeMap<String, Result<Vec<i32>, Failure>>;
+
+async fn topics_of(
+    client: &Client,
+    partitions: &[TopicPartition],
+    whole: &[String],
+) -> Result<There, Failure> {
+    let mut topics: Vec<String> = partitions.iter().map(|it| it.topic.to_string()).collect();
+    topics.extend(whole.iter().cloned());
+    topics.sort();
+    topics.dedup();
+    if topics.is_empty() {
+        return Ok(There::new());
+    }
+    partitions_of(client, &topics).await
+}
+
+fn numbers_in(there: &There, topic: &str) -> Result<Vec<i32>, Failure> {
+    match there.get(topic) {
+        Some(found) => found.clone(),
+        None => Err(Failure::of(ErrorCode::UnknownTopicOrPartition, None)),
+    }
+}
+
+fn check_in(there: &There, partitions: &[TopicPartition]) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for partition in partitions {
+        if !numbers_in(there, &partition.topic)?.contains(&partition.partition) {
+            missing.push(partition.to_string());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("The partitions \"{}\" do not exist", missing.join(","));
+    Err(Failure::of(
+        ErrorCode::UnknownTopicOrPartition,
+        Some(&message),
+    ))
 }
 
 pub(super) fn parse_partitions(word: &str) -> Result<Vec<TopicPartition>, Failure> {
@@ -233,7 +268,7 @@ async fn prepare(
     Err(no_scenario())
 }
 
-async fn at(
+pub(crate) async fn at(
     client: &Client,
     partitions: &[TopicPartition],
     point: i64,
@@ -244,7 +279,7 @@ async fn at(
         .collect())
 }
 
-async fn at_time(
+pub(crate) async fn at_time(
     client: &Client,
     partitions: &[TopicPartition],
     time: i64,

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use crate::failure::Failure;
 
 /// `2024-05-06T07:08:09.123`, with `Z`, `+02` or `+02:00` behind it or nothing, in milliseconds.
-pub(super) fn datetime(text: &str) -> Result<i64, Failure> {
+pub(crate) fn datetime(text: &str) -> Result<i64, Failure> {
     let failed = |message: String| {
         let parse = Failure::new("java.text.ParseException", message);
         let named = parse.named();
