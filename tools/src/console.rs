@@ -1,4 +1,4 @@
-//! The console producer and the console consumer, and what both need.
+//! The console producer and the console consumers, and what they need.
 //!
 //! Invariant: what they print on standard output is data; the rest goes to standard error.
 
@@ -6,5 +6,6 @@ pub(crate) mod consumer;
 mod log;
 pub(crate) mod producer;
 mod properties;
+pub(crate) mod share_consumer;
 mod signals;
 mod topics;

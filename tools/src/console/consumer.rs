@@ -7,10 +7,10 @@ mod assignor;
 mod coordinator;
 mod deserializer;
 mod fetcher;
-mod formatter;
+pub(super) mod formatter;
 mod membership;
 mod offsets;
-mod options;
+pub(super) mod options;
 mod printer;
 mod settings;
 mod subscription;
@@ -132,7 +132,7 @@ async fn run_consumer(wanted: Wanted, settings: Settings) -> Result<u8, Box<Fail
 }
 
 /// What of the properties says how to connect.
-fn client_properties(properties: &Properties) -> Properties {
+pub(super) fn client_properties(properties: &Properties) -> Properties {
     let names = [
         "client.id",
         "security.protocol",
@@ -400,7 +400,7 @@ async fn next_fetched(fetched: &mut mpsc::Receiver<Fetched>) -> Fetched {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
+pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => pending().await,

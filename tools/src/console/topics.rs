@@ -9,6 +9,7 @@ use std::time::Duration;
 use protocol::StrBytes;
 use protocol::messages::metadata_request::MetadataRequestTopic;
 use protocol::messages::{MetadataRequest, TopicName};
+use uuid::Uuid;
 
 use crate::client::{Client, Target};
 use crate::failure::Failure;
@@ -19,6 +20,7 @@ const METADATA_NEWEST: i16 = 13;
 /// One topic as a broker described it.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
+    pub(super) id: Uuid,
     /// Why there is no more to know of it.
     pub(super) failure: Option<Failure>,
     pub(super) is_internal: bool,
@@ -52,6 +54,7 @@ pub(super) async fn ask(
             (partition.partition_index, leader)
         });
         let topic = Topic {
+            id: row.topic_id,
             failure: Failure::from_answer(row.error_code, None),
             is_internal: row.is_internal,
             leaders: leaders.collect(),

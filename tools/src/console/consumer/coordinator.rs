@@ -11,7 +11,7 @@ use crate::failure::Failure;
 
 /// Which records are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CoordinatorFormatter {
+pub(in crate::console) enum CoordinatorFormatter {
     Offsets,
     GroupMetadata,
     TransactionLog,

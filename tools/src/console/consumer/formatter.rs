@@ -16,15 +16,17 @@ const PACKAGE: &str = "org.apache.kafka.tools.consumer.";
 
 /// A record and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Consumed<'r> {
-    pub(super) partition: i32,
-    pub(super) timestamp_type: TimestampType,
-    pub(super) record: &'r Record,
+pub(in crate::console) struct Consumed<'r> {
+    pub(in crate::console) partition: i32,
+    pub(in crate::console) timestamp_type: TimestampType,
+    pub(in crate::console) record: &'r Record,
+    /// How often it has been delivered, where a share group counts that.
+    pub(in crate::console) delivery: Option<i16>,
 }
 
 /// One of upstream's formatters.
 #[derive(Debug)]
-pub(super) enum Formatter {
+pub(in crate::console) enum Formatter {
     Default(Box<DefaultFormatter>),
     NoOp,
     Coordinator(CoordinatorFormatter),
@@ -32,7 +34,10 @@ pub(super) enum Formatter {
 
 impl Formatter {
     /// The formatter of a class.
-    pub(super) fn of_class(class: &str, properties: &Properties) -> Result<Self, Failure> {
+    pub(in crate::console) fn of_class(
+        class: &str,
+        properties: &Properties,
+    ) -> Result<Self, Failure> {
         let name = class.strip_prefix(PACKAGE).unwrap_or_default();
         let coordinator = |formatter| Ok(Formatter::Coordinator(formatter));
         match name {
@@ -48,7 +53,7 @@ impl Formatter {
         }
     }
 
-    pub(super) fn write(
+    pub(in crate::console) fn write(
         &self,
         consumed: &Consumed<'_>,
         output: &mut Vec<u8>,
@@ -63,7 +68,7 @@ impl Formatter {
 
 /// `DefaultMessageFormatter`: the parts of a record that are asked for, in upstream's order.
 #[derive(Debug)]
-pub(super) struct DefaultFormatter {
+pub(in crate::console) struct DefaultFormatter {
     timestamp: bool,
     partition: bool,
     offset: bool,
@@ -131,8 +136,8 @@ impl DefaultFormatter {
                 0 => output.extend(timestamp(consumed).as_bytes()),
                 1 => output.extend(format!("Partition:{}", consumed.partition).as_bytes()),
                 2 => output.extend(format!("Offset:{}", record.offset.0).as_bytes()),
-                // Upstream's tool hands neither on to its formatter.
-                3 => output.extend(b"Delivery:NOT_PRESENT"),
+                3 => output.extend(delivery(consumed).as_bytes()),
+                // Upstream's tools do not hand it on to their formatters.
                 4 => output.extend(b"Epoch:NOT_PRESENT"),
                 5 => self.write_headers(record, output)?,
                 6 => self.write_field(record.key.as_ref(), self.key_deserializer, output)?,
@@ -187,6 +192,13 @@ fn timestamp(consumed: &Consumed<'_>) -> String {
     }
 }
 
+fn delivery(consumed: &Consumed<'_>) -> String {
+    match consumed.delivery {
+        Some(count) => format!("Delivery:{count}"),
+        None => "Delivery:NOT_PRESENT".to_owned(),
+    }
+}
+
 fn deserializer(properties: &Properties, name: &str) -> Option<Deserializer> {
     let class = properties.get(name)?;
     let found = Deserializer::of_class(class);
@@ -238,6 +250,7 @@ mod tests {
             partition: 3,
             timestamp_type: TimestampType::CreateTime,
             record: &record(),
+            delivery: None,
         };
         formatter.write(&consumed, &mut output).unwrap();
         String::from_utf8(output).unwrap()

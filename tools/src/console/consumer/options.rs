@@ -57,7 +57,7 @@ pub(super) enum From {
 }
 
 pub(super) fn options() -> Options {
-    reading_options(Options::new())
+    formatting_options(reading_options(Options::new()))
         .value(
             "bootstrap-server",
             "String: server to connect to",
@@ -83,6 +83,15 @@ pub(super) fn options() -> Options {
             "String: config file",
             "A properties file for the consumer; --command-property wins over it.",
         )
+        .flag(
+            "enable-systest-events",
+            "Prints a line when the consumer has shut down.",
+        )
+}
+
+/// How records are printed, by the consumers of groups of either type.
+pub(in crate::console) fn formatting_options(options: Options) -> Options {
+    options
         .value(
             "formatter",
             "String: class",
@@ -109,10 +118,6 @@ pub(super) fn options() -> Options {
             "value-deserializer",
             "String: deserializer for values",
             "The class that reads values.",
-        )
-        .flag(
-            "enable-systest-events",
-            "Prints a line when the consumer has shut down.",
         )
 }
 
@@ -240,7 +245,7 @@ fn check_renamed(parsed: &Parsed) -> Result<(), Stop> {
 }
 
 /// The values of an option under its old or its new name.
-fn either<'p>(parsed: &'p Parsed, old: &str, new: &str) -> &'p [String] {
+pub(in crate::console) fn either<'p>(parsed: &'p Parsed, old: &str, new: &str) -> &'p [String] {
     match parsed.values(new) {
         [] => parsed.values(old),
         values => values,
@@ -346,7 +351,7 @@ fn start(parsed: &Parsed) -> Result<Start, Stop> {
     }
 }
 
-fn formatter(parsed: &Parsed) -> Result<Formatter, Failure> {
+pub(in crate::console) fn formatter(parsed: &Parsed) -> Result<Formatter, Failure> {
     let class = parsed.value("formatter")?.unwrap_or(DEFAULT_FORMATTER);
     let mut properties = match parsed.value("formatter-config")? {
         Some(path) => load_properties(path)?,

@@ -122,6 +122,7 @@ impl<W: Write> Printer<W> {
                 partition: partition.partition,
                 timestamp_type,
                 record: &record,
+                delivery: None,
             };
             let position = record.offset.0 + 1;
             let formatted = self.formatter.write(&consumed, &mut self.buffer);
