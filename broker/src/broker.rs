@@ -33,6 +33,7 @@ use crate::producer_ids::ProducerIds;
 use crate::publishers::ReplicaPublisher;
 use crate::replica::Manager;
 use crate::seed::{Seed, SeedError};
+use crate::shares::{self, Shares};
 use crate::telemetry::Telemetry;
 use crate::test_controls::{self, TestControls};
 
@@ -96,6 +97,8 @@ impl Running {
         let replicas = Arc::new(Manager::default());
         let (groups, transactions) = coordinators(&config, &log_dir, &clock);
         let share_states = share_coordinator(&config, &log_dir, &clock);
+        let shares = Shares::new(config.clone(), replicas.clone(), clock.clone());
+        let shares = Arc::new(shares);
         let resources = network::Resources::new(&config);
         let max_bytes = config.broker.telemetry_max_bytes;
         let telemetry = Arc::new(Telemetry::new(clock.clone(), max_bytes));
@@ -106,6 +109,7 @@ impl Running {
             groups: groups.clone(),
             transactions: transactions.clone(),
             share_states: share_states.clone(),
+            shares: shares.clone(),
             connections: resources.limits.clone(),
             telemetry: telemetry.clone(),
         };
@@ -134,6 +138,7 @@ impl Running {
             groups,
             transactions,
             share_states,
+            shares,
             loggers: logging,
             telemetry,
             cleaner: Cleaner::default(),
@@ -171,6 +176,7 @@ impl Running {
         }
         tasks.spawn(markers::run(node.clone(), stop.clone()));
         tasks.spawn(share_groups::run(node.clone(), stop.clone()));
+        tasks.spawn(shares::run(node.clone(), stop.clone()));
         if let Err(error) = node.seed.apply(node).await {
             self.stop().await;
             return Err(error.into());

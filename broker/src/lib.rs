@@ -26,6 +26,7 @@ mod producer_ids;
 mod publishers;
 mod replica;
 mod seed;
+mod shares;
 mod telemetry;
 mod test_controls;
 

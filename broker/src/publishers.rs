@@ -22,6 +22,7 @@ use crate::coordinators::{
 };
 use crate::network::Limits;
 use crate::replica::{Manager, Partition};
+use crate::shares::Shares;
 use crate::telemetry::Telemetry;
 
 /// Keeps the replicas of this node in step with the metadata.
@@ -32,6 +33,7 @@ pub(crate) struct ReplicaPublisher {
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) share_states: Arc<ShareCoordinator>,
+    pub(crate) shares: Arc<Shares>,
     pub(crate) connections: Arc<Limits>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -58,6 +60,7 @@ impl MetadataPublisher for ReplicaPublisher {
         let has_new_topics = delta.topics_delta().created().next().is_some();
         self.groups.metadata_changed(Arc::new(view), has_new_topics);
         self.share_states.metadata_changed(image.clone());
+        self.shares.metadata_changed(image);
         self.set_strays_aside(image);
         let mut gone = Vec::new();
         let mut logs = Vec::new();
@@ -74,6 +77,7 @@ impl MetadataPublisher for ReplicaPublisher {
         let_go(logs);
         if !gone.is_empty() {
             let ids = gone.iter().map(|topic| topic.id).collect();
+            self.shares.topics_deleted(&ids);
             self.share_states.topics_deleted(ids);
             self.groups.topics_deleted(gone);
         }

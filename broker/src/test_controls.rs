@@ -225,6 +225,7 @@ async fn move_clock(node: &Arc<Node>, changes: &[Change]) {
     let by_ms = node.clock.change(changes);
     node.transactions.clock_moved(by_ms).await;
     node.groups.clock_moved(by_ms).await;
+    node.shares.clock_moved(by_ms);
     node.share_states.clock_moved(by_ms).await;
     let node = node.clone();
     let done = tokio::task::spawn_blocking(move || housekeeping::clock_moved(&node)).await;

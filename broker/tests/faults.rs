@@ -563,6 +563,22 @@ fn refuse_share_states(client: &mut Client, covered: &mut BTreeSet<i16>) {
     }
 }
 
+fn refuse_shares(client: &mut Client, covered: &mut BTreeSet<i16>, id: Uuid) {
+    refused_everywhere! { client, covered:
+        |_| ShareFetchRequest::default()
+            .with_group_id(Some(GroupId(text("g"))))
+            .with_member_id(Some(text("m")))
+            .with_topics(vec![
+                share_fetch_request::FetchTopic::default()
+                    .with_topic_id(id)
+                    .with_partitions(vec![Default::default()]),
+            ]);
+        |_| ShareAcknowledgeRequest::default()
+            .with_group_id(Some(GroupId(text("g"))))
+            .with_member_id(Some(text("m")));
+    }
+}
+
 #[test]
 fn every_api_at_every_version_can_be_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -576,6 +592,7 @@ fn every_api_at_every_version_can_be_refused() {
     refuse_transactions(client, covered);
     refuse_client_metrics(client, covered);
     refuse_share_states(client, covered);
+    refuse_shares(client, covered, id);
     let all: BTreeSet<i16> = APIS.iter().map(|api| api.key).collect();
     assert_eq!(*covered, all);
     node.http().delete("/v1/faults").ok();

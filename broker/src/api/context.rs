@@ -20,6 +20,7 @@ use crate::network::{Peer, Resources};
 use crate::producer_ids::ProducerIds;
 use crate::replica::Manager;
 use crate::seed::Seed;
+use crate::shares::Shares;
 use crate::telemetry::Telemetry;
 use crate::test_controls::TestControls;
 
@@ -34,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) transactions: Arc<TransactionCoordinator>,
     pub(crate) share_states: Arc<ShareCoordinator>,
+    pub(crate) shares: Arc<Shares>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) loggers: Arc<Logging>,

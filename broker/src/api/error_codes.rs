@@ -4,6 +4,7 @@
 
 use protocol::messages::*;
 use protocol::response::fetch::FetchResponse;
+use protocol::response::share_fetch::ShareFetchResponse;
 
 /// An answer whose errors are counted.
 pub(super) trait ErrorCodes {
@@ -132,6 +133,8 @@ with_partitions! {
     DescribeQuorumResponse: topics partitions;
     ElectLeadersResponse: replica_election_results partition_result;
     FetchResponse: responses partitions;
+    ShareAcknowledgeResponse: responses partitions;
+    ShareFetchResponse: responses partitions;
     OffsetDeleteResponse: topics partitions;
 }
 

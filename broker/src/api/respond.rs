@@ -51,6 +51,21 @@ impl From<response::fetch::FetchResponse> for FetchReply {
     }
 }
 
+/// An answer to ShareFetch, as [`FetchReply`].
+pub(super) struct ShareFetchReply {
+    pub(super) response: response::share_fetch::ShareFetchResponse,
+    pub(super) slices: Vec<LogSlice>,
+}
+
+impl From<response::share_fetch::ShareFetchResponse> for ShareFetchReply {
+    fn from(response: response::share_fetch::ShareFetchResponse) -> Self {
+        ShareFetchReply {
+            response,
+            slices: Vec::new(),
+        }
+    }
+}
+
 fn count_errors(ctx: &RequestContext, response: &impl ErrorCodes) {
     for code in response.error_codes() {
         ctx.node.meters.count_error(ctx.api.key, code);
@@ -63,6 +78,17 @@ impl IntoReply for FetchReply {
         let mut buffer = start(ctx);
         buffer
             .put_fetch(&self.response, ctx.version)
+            .map_err(|error| unwritable(ctx, &error))?;
+        finish(ctx, buffer, self.slices)
+    }
+}
+
+impl IntoReply for ShareFetchReply {
+    fn into_reply(self, ctx: &RequestContext) -> Result<Reply, Refusal> {
+        count_errors(ctx, &self.response);
+        let mut buffer = start(ctx);
+        buffer
+            .put_share_fetch(&self.response, ctx.version)
             .map_err(|error| unwritable(ctx, &error))?;
         finish(ctx, buffer, self.slices)
     }

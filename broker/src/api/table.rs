@@ -126,6 +126,8 @@ apis! {
     describe_topic_partitions DescribeTopicPartitions(DescribeTopicPartitionsRequest) 0..=0;
     share_group_heartbeat ShareGroupHeartbeat(ShareGroupHeartbeatRequest) 1..=1;
     share_group_describe ShareGroupDescribe(ShareGroupDescribeRequest) 1..=1;
+    share_fetch ShareFetch(ShareFetchRequest) 1..=2;
+    share_acknowledge ShareAcknowledge(ShareAcknowledgeRequest) 1..=2;
     initialize_share_group_state InitializeShareGroupState(InitializeShareGroupStateRequest) 0..=0;
     read_share_group_state ReadShareGroupState(ReadShareGroupStateRequest) 0..=0;
     write_share_group_state WriteShareGroupState(WriteShareGroupStateRequest) 0..=1;

@@ -76,6 +76,7 @@ struct Ending<'a> {
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.node.telemetry.disconnected(self.connection);
+        self.node.shares.disconnected(self.connection);
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) async fn put_back(
     put_metadata_back(node, &snapshot, &mut counts).await?;
     // Else they would find the offsets that are put back.
     node.groups.removals_begun().await;
+    node.shares.clear_and_wait().await;
     // First those who write to the others' partitions.
     let transactions = node.transactions.hold().await;
     let groups = node.groups.hold().await;
@@ -95,6 +96,8 @@ pub(super) async fn put_back(
     for held in share_states {
         share_states_go_on(node, held);
     }
+    // Who fetched meanwhile may have read a state as it was.
+    node.shares.clear();
     counts.partitions_put_back = swapped?;
     put_levels_back(node, &snapshot);
     let image = node.controller.image();

@@ -16,6 +16,7 @@ pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod requests;
 pub(crate) mod share_groups;
+pub(crate) mod shares;
 pub(crate) mod transactions;
 pub(crate) mod usage;
 

@@ -203,6 +203,12 @@ impl ShareSessions {
         sessions.map(|session| session.partitions.len()).sum()
     }
 
+    /// What a session names, in its order.
+    pub fn partitions(&self, key: &ShareSessionKey) -> Vec<NamedPartition> {
+        let session = self.sessions.get(key);
+        session.map(ShareSession::partitions).unwrap_or_default()
+    }
+
     /// Takes a ShareFetch in. `ShareSessionLimitReached` is answered as late as the fetch wanted to
     /// wait, lest the client asks again at once.
     pub fn fetch(&mut self, request: &SessionRequest) -> Result<SessionTurn, ErrorCode> {

@@ -1,10 +1,16 @@
 //! ISO-8601 durations as Java's `Duration.parse` takes them: `PnDTnHnMn.nS`.
 //!
-//! Invariant: only the sign and the form matter here; no duration is computed with.
+//! Invariant: what is taken here and what is refused is what Java takes and refuses.
 
 /// Whether `text` is a duration of that form and not below zero.
 pub(super) fn is_non_negative(text: &str) -> bool {
     nanoseconds(text).is_some_and(|nanoseconds| nanoseconds >= 0)
+}
+
+/// How many whole milliseconds `text` says, where it is a duration of that form.
+pub(super) fn milliseconds(text: &str) -> Option<i64> {
+    let milliseconds = nanoseconds(text)?.div_euclid(1_000_000);
+    Some(i64::try_from(milliseconds).unwrap_or(i64::MAX))
 }
 
 fn nanoseconds(text: &str) -> Option<i128> {

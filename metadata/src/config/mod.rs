@@ -43,7 +43,9 @@ pub use resolve::{
     with_node_id,
 };
 pub use resource::{ConfigResource, ConfigResourceType};
-pub use typed::{BrokerConfig, ClientMetricsConfig, GroupConfig, KlammConfig, TopicConfig};
+pub use typed::{
+    BrokerConfig, ClientMetricsConfig, GroupConfig, KlammConfig, ShareAutoOffsetReset, TopicConfig,
+};
 pub use valid::Valid;
 pub use validate::{
     null_values, validate, validate_broker, validate_client_metrics, validate_group, validate_topic,

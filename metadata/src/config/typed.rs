@@ -326,4 +326,27 @@ impl GroupConfig {
     pub fn within_bounds(layers: &Layers) -> Result<GroupConfig, ConfigError> {
         GroupConfig::parse(&layers.with_overrides(super::group_bounds::clamped(layers)?.into()))
     }
+
+    /// Where a share group begins on a partition that is new to it. The value was checked.
+    pub fn auto_offset_reset(&self) -> ShareAutoOffsetReset {
+        let text = self.share_auto_offset_reset.as_str();
+        match text.split_once(':') {
+            Some((_, duration)) => ShareAutoOffsetReset::ByDuration {
+                milliseconds: super::duration::milliseconds(duration).unwrap_or(0),
+            },
+            None if text == "earliest" => ShareAutoOffsetReset::Earliest,
+            None => ShareAutoOffsetReset::Latest,
+        }
+    }
+}
+
+/// `share.auto.offset.reset`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareAutoOffsetReset {
+    Earliest,
+    Latest,
+    /// At the first record that is at most so old.
+    ByDuration {
+        milliseconds: i64,
+    },
 }

@@ -425,4 +425,5 @@ impl Faultable for OffsetForLeaderEpochRequest {
 mod admin;
 mod groups;
 mod share_states;
+mod shares;
 mod transactions;
