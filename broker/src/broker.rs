@@ -125,10 +125,7 @@ impl Running {
         let test_controls = TestControls::new(config.klamm.test_mode);
         let node = Arc::new(Node {
             cluster_id: StrBytes::from_string(log_dir.cluster_id().to_owned()),
-            fetch_sessions: FetchSessions::new(
-                usize::try_from(config.broker.max_incremental_fetch_session_cache_slots)
-                    .unwrap_or(0),
-            ),
+            fetch_sessions: fetch_sessions(&config),
             producer_ids: ProducerIds::new(handle.clone(), config.node_id),
             config,
             clock,
@@ -249,6 +246,11 @@ impl Running {
             Err(error) => error!(%error, "closing the data folder failed"),
         }
     }
+}
+
+fn fetch_sessions(config: &ServerConfig) -> FetchSessions {
+    let slots = config.broker.max_incremental_fetch_session_cache_slots;
+    FetchSessions::new(usize::try_from(slots).unwrap_or(0))
 }
 
 /// The file system; in test mode with a place in it where the process may be killed.

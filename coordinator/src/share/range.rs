@@ -66,8 +66,9 @@ impl OffsetRange {
 
     /// Its first so many offsets.
     pub fn take(self, count: i64) -> Option<Self> {
-        let last = self.first.0.saturating_add(count.max(0)).checked_sub(1)?;
-        OffsetRange::new(self.first, self.last.min(Offset(last)))
+        let beyond_first = count.checked_sub(1).filter(|count| *count >= 0)?;
+        let last = Offset(self.first.0.saturating_add(beyond_first));
+        OffsetRange::new(self.first, self.last.min(last))
     }
 }
 
@@ -102,5 +103,9 @@ mod tests {
             range(i64::MAX, i64::MAX).take(i64::MAX),
             Some(range(i64::MAX, i64::MAX))
         );
+        assert_eq!(all.take(i64::MAX), Some(range(i64::MIN, -2)));
+        for count in [0, -1, i64::MIN] {
+            assert_eq!(all.take(count), None);
+        }
     }
 }
