@@ -97,11 +97,9 @@ impl Running {
         let replicas = Arc::new(Manager::default());
         let (groups, transactions) = coordinators(&config, &log_dir, &clock);
         let share_states = share_coordinator(&config, &log_dir, &clock);
-        let shares = Shares::new(config.clone(), replicas.clone(), clock.clone());
-        let shares = Arc::new(shares);
+        let shares = shares(&config, &replicas, &clock);
         let resources = network::Resources::new(&config);
-        let max_bytes = config.broker.telemetry_max_bytes;
-        let telemetry = Arc::new(Telemetry::new(clock.clone(), max_bytes));
+        let telemetry = telemetry(&config, &clock);
         let publisher = ReplicaPublisher {
             config: config.clone(),
             log_dir: log_dir.clone(),
@@ -246,6 +244,16 @@ impl Running {
             Err(error) => error!(%error, "closing the data folder failed"),
         }
     }
+}
+
+fn shares(config: &Arc<ServerConfig>, replicas: &Arc<Manager>, clock: &Clock) -> Arc<Shares> {
+    let shares = Shares::new(config.clone(), replicas.clone(), clock.clone());
+    Arc::new(shares)
+}
+
+fn telemetry(config: &ServerConfig, clock: &Clock) -> Arc<Telemetry> {
+    let max_bytes = config.broker.telemetry_max_bytes;
+    Arc::new(Telemetry::new(clock.clone(), max_bytes))
 }
 
 fn fetch_sessions(config: &ServerConfig) -> FetchSessions {

@@ -234,6 +234,8 @@ fn locate(ctx: &RequestContext, named: &NamedPartition) -> Result<TopicPartition
         return Err(ErrorCode::UnknownTopicId);
     }
     let found = share_acknowledgements::find(ctx, named.partition);
+    // Kafka's enum is not ours: the other codes speak for themselves.
+    #[allow(clippy::wildcard_enum_match_arm)]
     found.map_err(|code| match code {
         // The session knew it when it was still there.
         ErrorCode::UnknownTopicId => ErrorCode::UnknownTopicOrPartition,
