@@ -124,7 +124,7 @@ pub(crate) fn settle(members: &mut [&mut ShareMember], count: usize) {
         let group = describe(&mut first.client, &first.group.clone());
         let is_there = |member: &&mut ShareMember| member.epoch == group.group_epoch;
         let all: BTreeSet<_> = members.iter().flat_map(|it| it.assigned.clone()).collect();
-        (members.iter().all(|it| is_there(&it)) && all.len() == count).then_some(())
+        (members.iter().all(is_there) && all.len() == count).then_some(())
     });
 }
 
