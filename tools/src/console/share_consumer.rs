@@ -277,6 +277,10 @@ impl Consumer {
             // What nobody has seen goes back to the group.
             return Some(Ending::Unread);
         }
+        if self.printer.has_enough() || !matches!(printed, Printed::All) {
+            // Before any session goes on: it would fetch what nobody prints.
+            self.wanted.clear();
+        }
         // A session that is gone has lost its records with it.
         let _ = acknowledge.send(acks);
         match printed {

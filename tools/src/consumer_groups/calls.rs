@@ -18,11 +18,12 @@ use protocol::messages::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, TopicName,
     metadata_request,
 };
-use protocol::{Decodable, StrBytes, TopicPartition};
+use protocol::{Decodable, ErrorCode, StrBytes, TopicPartition};
 
 use crate::admin::groups::{self, Listed};
 use crate::client::{Client, CoordinatorKind, Target};
 use crate::failure::Failure;
+use crate::java_map::{in_order, partition_hash};
 
 /// The last versions in which topics have names.
 const OFFSET_COMMIT: i16 = 9;
@@ -197,16 +198,52 @@ pub(super) async fn commit(
             .with_topics(topics))
     };
     let read = |answer: OffsetCommitResponse| {
-        let mut rows = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        match rows.find_map(|row| Failure::from_answer(row.error_code, None)) {
-            Some(failure) => Err(failure),
-            None => Ok(()),
+        let mut failed = Vec::new();
+        for topic in &answer.topics {
+            for row in &topic.partitions {
+                let Some(failure) = Failure::from_answer(row.error_code, None) else {
+                    continue;
+                };
+                if is_of_coordinator(&failure) {
+                    return Err(failure);
+                }
+                let partition = TopicPartition::new(topic.name.as_str(), row.partition_index);
+                failed.push((partition, failure));
+            }
         }
+        Ok(failed)
     };
     let name = "alterConsumerGroupOffsets(api=OFFSET_COMMIT)";
-    client
-        .call_up_to(OFFSET_COMMIT, name, coordinator(group), build, read)
-        .await
+    let failed = client.call_up_to(OFFSET_COMMIT, name, coordinator(group), build, read);
+    altered(failed.await?)
+}
+
+/// Whether the call is made again, with the group's coordinator as it is then.
+fn is_of_coordinator(failure: &Failure) -> bool {
+    [
+        ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::NotCoordinator,
+        ErrorCode::RebalanceInProgress,
+    ]
+    .iter()
+    .any(|code| failure.is(*code))
+}
+
+/// What a call comes to that set offsets, but not of these partitions: the first one's failure, in
+/// upstream's words for all of them.
+pub(crate) fn altered(failed: Vec<(TopicPartition, Failure)>) -> Result<(), Failure> {
+    let failed = in_order(failed, |(partition, _)| partition_hash(partition));
+    let Some((_, first)) = failed.first() else {
+        return Ok(());
+    };
+    let partitions: Vec<String> = failed.iter().map(|(it, _)| it.to_string()).collect();
+    let code = first.code().unwrap_or(ErrorCode::UnknownServerError);
+    let message = format!(
+        "Failed altering group offsets for the following partitions: [{}]",
+        partitions.join(", ")
+    );
+    Err(Failure::of(code, Some(&message)).not_retried())
 }
 
 /// What became of each partition's offset.

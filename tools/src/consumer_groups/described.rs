@@ -61,19 +61,24 @@ impl Described {
 pub(super) async fn describe(client: &Client, group: &str) -> Result<Described, Failure> {
     let coordinator = find(client, "describeConsumerGroups", group).await?;
     let to = Target::Node(coordinator.id);
+    let mut no_consumer = None;
     if client
         .version::<ConsumerGroupDescribeRequest>(to)
         .await
         .is_ok()
     {
         match describe_consumer(client, group, &coordinator).await {
-            Err(failure)
-                if failure.is(ErrorCode::GroupIdNotFound)
-                    || failure.is(ErrorCode::UnsupportedVersion) => {}
+            Err(failure) if failure.is(ErrorCode::GroupIdNotFound) => no_consumer = Some(failure),
+            Err(failure) if failure.is(ErrorCode::UnsupportedVersion) => {}
             result => return result,
         }
     }
-    describe_classic(client, group, &coordinator).await
+    let described = describe_classic(client, group, &coordinator).await;
+    // What is neither is said to be no consumer group, whatever else it is.
+    described.map_err(|failure| match no_consumer {
+        Some(first) if failure.is(ErrorCode::GroupIdNotFound) => first,
+        Some(_) | None => failure,
+    })
 }
 
 /// Who coordinates a group; `call` is upstream's name of what it is wanted for.

@@ -19,10 +19,9 @@ use protocol::messages::{
 use protocol::{ErrorCode, TopicPartition};
 
 use crate::client::{Client, Target};
-use crate::consumer_groups::calls::{coordinator, group_id, text};
+use crate::consumer_groups::calls::{altered, coordinator, group_id, text};
 use crate::consumer_groups::described::{Coordinator, find};
 use crate::failure::Failure;
-use crate::java_map::{in_order, partition_hash};
 
 /// A share group as its coordinator describes it.
 #[derive(Debug)]
@@ -177,17 +176,7 @@ pub(super) async fn alter_offsets(
     };
     let name = "alterShareGroupOffsets(api=ALTER_SHARE_GROUP_OFFSETS)";
     let failed = client.call(name, coordinator(group), build, read).await?;
-    let failed = in_order(failed, |(partition, _)| partition_hash(partition));
-    let Some((_, first)) = failed.first() else {
-        return Ok(());
-    };
-    let partitions: Vec<String> = failed.iter().map(|(it, _)| it.to_string()).collect();
-    let code = first.code().unwrap_or(ErrorCode::UnknownServerError);
-    let message = format!(
-        "Failed altering group offsets for the following partitions: [{}]",
-        partitions.join(", ")
-    );
-    Err(Failure::of(code, Some(&message)))
+    altered(failed)
 }
 
 /// Deletes a group's offsets of topics: what became of each that the broker answered.

@@ -168,18 +168,18 @@ fn check_reset(options: &Options, parsed: &Parsed) -> Result<(), Stop> {
     if !parsed.has("group") {
         return usage("Option [reset-offsets] takes the option: [group]");
     }
+    if !parsed.has("topic") && !parsed.has("all-topics") {
+        return usage("Option [reset-offsets] takes one of these options: [all-topics], [topic]");
+    }
+    if !SCENARIOS.iter().any(|scenario| parsed.has(scenario)) {
+        let shown = SCENARIOS.map(|name| format!("[{name}]")).join(", ");
+        return usage(&format!(
+            "Option [reset-offsets] takes one of these options: {shown}"
+        ));
+    }
     for used in SCENARIOS {
         let others: Vec<&str> = SCENARIOS.into_iter().filter(|it| *it != used).collect();
         options.exclude(parsed, used, &others)?;
     }
     Ok(())
-}
-
-/// What is said where no way to reset is given.
-pub(super) fn no_scenario() -> Stop {
-    let shown = SCENARIOS.map(|name| format!("[{name}]"));
-    Stop::Usage(format!(
-        "Option '[reset-offsets]' requires one of the following scenarios: [{}]",
-        shown.join(", ")
-    ))
 }

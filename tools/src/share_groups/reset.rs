@@ -5,7 +5,6 @@
 use protocol::{ErrorCode, TopicPartition};
 
 use super::calls;
-use super::options::no_scenario;
 use crate::client::Client;
 use crate::consumer_groups::offsets::{EARLIEST, LATEST};
 use crate::consumer_groups::reset::{Offsets, at, at_time, check_there, named, print_plan};
@@ -57,15 +56,15 @@ async fn prepare(
     parsed: &Parsed,
     client: &Client,
     partitions: &[TopicPartition],
-) -> Result<Offsets, Stop> {
-    if parsed.has("to-earliest") {
-        return Ok(at(client, partitions, EARLIEST).await?);
-    }
-    if parsed.has("to-latest") {
-        return Ok(at(client, partitions, LATEST).await?);
-    }
+) -> Result<Offsets, Failure> {
     if let Some(text) = parsed.value("to-datetime")? {
-        return Ok(at_time(client, partitions, time::datetime(text)?).await?);
+        return at_time(client, partitions, time::datetime(text)?).await;
     }
-    Err(no_scenario())
+    // The command line has one of the three.
+    let point = if parsed.has("to-earliest") {
+        EARLIEST
+    } else {
+        LATEST
+    };
+    at(client, partitions, point).await
 }
