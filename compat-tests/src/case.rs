@@ -120,6 +120,8 @@ pub struct Send {
     pub later: Option<String>,
     /// Keep only the elements of the array at `path` that mention this text.
     pub only: BTreeMap<String, String>,
+    /// Places of whose value nothing is compared, since it depends on what came before.
+    pub any: Vec<String>,
     pub deadline_ms: Option<u64>,
     /// There will be no answer (acks=0): do not wait for one.
     pub no_answer: bool,

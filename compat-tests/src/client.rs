@@ -175,6 +175,13 @@ impl<'a> Client<'a> {
                 Reply::Other(_) => true,
             };
             if done || Instant::now() > until {
+                if let Reply::Answer(answer) = &mut reply {
+                    for place in &send.any {
+                        if let Some(value) = path::get_mut(answer, place) {
+                            *value = Value::from("<any>");
+                        }
+                    }
+                }
                 return self.observe(pending.api, reply, &send.save).map(Some);
             }
             std::thread::sleep(RETRY_PAUSE);
