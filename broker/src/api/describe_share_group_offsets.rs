@@ -90,7 +90,7 @@ async fn describe(
 }
 
 /// What is asked of topics that are there is asked of the share coordinator, which can be asked of
-/// no such things. Upstream has no better code for it.
+/// no such things. Upstream answers UNKNOWN_SERVER_ERROR.
 fn check_topics(
     ctx: &RequestContext,
     group_id: &str,
@@ -103,7 +103,7 @@ fn check_topics(
         group_id.is_empty() || partitions.is_empty() || partitions.iter().any(|index| *index < 0)
     });
     if cannot_be_asked {
-        return Err(ErrorCode::UnknownServerError);
+        return Err(ErrorCode::InvalidRequest);
     }
     Ok(())
 }

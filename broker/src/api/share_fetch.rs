@@ -197,8 +197,8 @@ async fn hand_out(
     if wanted.is_empty() {
         return Ok(answers);
     }
-    // Upstream's IllegalArgumentException.
-    let mode = limits.mode.ok_or(ErrorCode::UnknownServerError)?;
+    // Upstream answers UNKNOWN_SERVER_ERROR.
+    let mode = limits.mode.ok_or(ErrorCode::InvalidRequest)?;
     if limits.max_records == 0 || limits.max_bytes == 0 {
         return Ok(answers);
     }

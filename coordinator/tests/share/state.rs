@@ -68,7 +68,11 @@ fn a_state_that_cannot_be_read_fails_the_partition() {
             ErrorCode::UnknownTopicOrPartition,
             ErrorCode::UnknownTopicOrPartition,
         ),
-        (ErrorCode::InvalidRequest, ErrorCode::UnknownServerError),
+        (
+            ErrorCode::InvalidRequest,
+            ErrorCode::UnknownTopicOrPartition,
+        ),
+        (ErrorCode::KafkaStorageError, ErrorCode::UnknownServerError),
     ] {
         let settings = ShareGroupSettings::default();
         let mut partition = SharePartition::new(LeaderEpoch(4), settings);

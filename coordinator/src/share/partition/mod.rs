@@ -422,6 +422,10 @@ fn client_code(code: ErrorCode) -> ErrorCode {
         Code::NotLeaderOrFollower
     } else if is_gone(code) {
         code
+    } else if code == Code::InvalidRequest {
+        // There is no state of it: nobody has joined, or it was deleted. Upstream answers
+        // UNKNOWN_SERVER_ERROR; clients try again after either.
+        Code::UnknownTopicOrPartition
     } else {
         Code::UnknownServerError
     }
