@@ -164,6 +164,24 @@ fn a_strict_fetch_gets_no_more_records_than_it_asks_for() {
 }
 
 #[test]
+fn only_batches_that_hold_what_was_acquired_are_sent() {
+    let mut world = world();
+    for value in ["a", "b", "c"] {
+        world.produce(&[value]);
+    }
+    let mut member = world.member("m");
+    member.max_records = 1;
+    let mut fetch = || {
+        let fetched = eventually("a record", || member.fetch(500, &[]));
+        (acquired(&fetched), values(&fetched))
+    };
+    for (offset, value) in (0..).zip(["a", "b", "c"]) {
+        let expected = (vec![(offset, offset, 1)], vec![value.to_owned()]);
+        assert_eq!(fetch(), expected);
+    }
+}
+
+#[test]
 fn a_lock_ends_when_its_time_is_over_unless_it_is_renewed() {
     let mut world = world();
     world.produce(&["a"]);
