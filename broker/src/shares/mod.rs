@@ -201,26 +201,21 @@ impl Shares {
 
     /// A connection has ended, and its sessions with it.
     pub(crate) fn disconnected(&self, connection: u64) {
-        let (ended, emptied) = {
-            let mut sessions = self.sessions.lock();
-            let ended = sessions.disconnected(connection);
-            (ended, sessions.take_emptied_groups())
-        };
+        let ended = self.sessions.lock().disconnected(connection);
         for (key, partitions) in ended {
             self.release(&key, partitions);
         }
-        if emptied.is_empty() {
-            return;
-        }
         let leaving: Vec<_> = {
+            // A session that begins now opens its share partitions behind this lock, and keeps them.
             let partitions = self.partitions.lock();
+            let emptied = self.sessions.lock().take_emptied_groups();
             let of_groups = partitions.iter();
             let of_groups = of_groups.filter(|(key, _)| emptied.contains(&key.group_id));
-            of_groups.map(|(_, share)| share.clone()).collect()
+            let leaving = of_groups.map(|(_, share)| share.clone());
+            leaving.inspect(|share| share.leave()).collect()
         };
         for share in leaving {
             // What is still to be written of it is written first.
-            share.leave();
             self.drop_if_done(&share);
         }
     }
