@@ -165,8 +165,8 @@ fn every_refusal_has_upstreams_words() {
              the given upgrade type.",
         ),
         (
-            ("share.version", 1, 1),
-            "Invalid update version 1 for feature share.version. Local controller 1 does not \
+            ("streams.version", 1, 1),
+            "Invalid update version 1 for feature streams.version. Local controller 1 does not \
              support this feature.",
         ),
         (
