@@ -44,9 +44,13 @@ pub(crate) async fn ensure(
 
 /// How an internal topic is made: partitions and replication by its own settings.
 ///
-/// The replication factor is clamped to the brokers there are, so that one node is enough.
+/// The replication factor is clamped to the brokers there are, so that one node is enough, and the
+/// in-sync replicas that are asked for to that: else every tool would warn of these topics.
 pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
     let broker = &node.config.broker;
+    let image = node.controller.image();
+    let brokers = image.cluster.brokers().filter(|it| it.is_active()).count();
+    let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
     let (partitions, replication_factor, settings) = match name {
         GROUP_TOPIC => (
             broker.offsets_topic_num_partitions,
@@ -69,7 +73,10 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
                 ("cleanup.policy", "compact".to_owned()),
                 (
                     "min.insync.replicas",
-                    broker.transaction_state_log_min_isr.to_string(),
+                    in_sync(
+                        broker.transaction_state_log_min_isr,
+                        broker.transaction_state_log_replication_factor.min(brokers),
+                    ),
                 ),
                 (
                     "segment.bytes",
@@ -80,18 +87,10 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
         SHARE_STATE_TOPIC => (
             broker.share_coordinator_state_topic_num_partitions,
             broker.share_coordinator_state_topic_replication_factor,
-            share_state_settings(broker),
+            share_state_settings(broker, brokers),
         ),
         _ => return None,
     };
-    let brokers = node
-        .controller
-        .image()
-        .cluster
-        .brokers()
-        .filter(|it| it.is_active())
-        .count();
-    let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
     let configs = settings.into_iter().map(|(key, value)| {
         CreatableTopicConfig::default()
             .with_name(StrBytes::from_static_str(key))
@@ -106,14 +105,22 @@ pub(crate) fn definition(node: &Node, name: &str) -> Option<CreatableTopic> {
     )
 }
 
-fn share_state_settings(broker: &BrokerConfig) -> Vec<(&'static str, String)> {
+fn in_sync(wanted: impl Into<i64>, replicas: i16) -> String {
+    wanted.into().min(i64::from(replicas)).to_string()
+}
+
+fn share_state_settings(broker: &BrokerConfig, brokers: i16) -> Vec<(&'static str, String)> {
     let segment_bytes = broker.share_coordinator_state_topic_segment_bytes;
-    let min_isr = broker.share_coordinator_state_topic_min_isr;
+    let replicas = broker.share_coordinator_state_topic_replication_factor;
+    let min_isr = in_sync(
+        broker.share_coordinator_state_topic_min_isr,
+        replicas.min(brokers),
+    );
     vec![
         ("cleanup.policy", "delete".to_owned()),
         ("compression.type", "producer".to_owned()),
         ("segment.bytes", segment_bytes.to_string()),
-        ("min.insync.replicas", min_isr.to_string()),
+        ("min.insync.replicas", min_isr),
         ("retention.ms", "-1".to_owned()),
     ]
 }
